@@ -1,0 +1,659 @@
+/* libpa: apply one function to many inputs, in parallel, and get one outcome for every input.
+ *
+ *     #include <pa/pa.h>
+ *
+ *     static int32_t fetch(void *ctx, void *item, void **value, pa_call *call) {
+ *       struct page *page = NULL;
+ *       int http = http_get(item, &page);                             // your code
+ *       if (http != 200) return pa_call_fail(call, http, "not 200");  // this item failed
+ *       *value = page;
+ *       return 0;                                                     // this item succeeded
+ *     }
+ *
+ *     pa_options options;
+ *     pa_result *result;
+ *     pa_error error;
+ *     pa_options_init(&options, sizeof options);
+ *     options.workers = 64;
+ *     options.rate.count = 100;                                       // 100 calls a second
+ *     options.retry.attempts = 3;
+ *     if (pa_map(fetch, NULL, urls, url_count, &options, &result, &error)) die(error.message);
+ *     for (uint64_t i = 0; i < pa_result_count(result); i++) use(pa_result_value(result, i));
+ *     pa_result_free(result);
+ *
+ * RULES THAT HOLD EVERYWHERE, and are not repeated at each function
+ *
+ * Status     A pa_status of 0 is success, below 0 an error, above 0 "not an error, but no data either". A failed
+ *            item is data, not an error: pa_map returns PA_STATUS_OK and the result says what became of each item.
+ * Errors     The last argument `pa_error *error` may be NULL. Where it is not, it is filled on every negative status
+ *            with a message that names the argument, its value and what would be right; on success it is left alone.
+ *            PA_STATUS_INVALID is decided before any work starts. Any call that allocates may return
+ *            PA_STATUS_NO_MEMORY. In a forked child, calls on objects made before the fork return
+ *            PA_STATUS_FORKED; freeing them is safe, finished results may be read, and new runs work.
+ * Ownership  What a function named _new or _start hands out belongs to you, until the _release or _free of that noun.
+ *            Those accept NULL. Strings inside outcomes are borrowed; each place says for how long.
+ * Threads    A function may be called from any thread, unless it says otherwise. A pa_result that nobody changes
+ *            (pa_result_take, pa_result_free) may be read by many threads at once.
+ * Callbacks  No lock of libpa is held while your code runs: a callback may call libpa, nested maps included.
+ *            pthread_exit, thread cancellation and longjmp out of a callback are forbidden. A C++ exception that
+ *            leaves a pa_fn makes that item fail with PA_CODE_EXCEPTION; it must not leave any other callback.
+ * Time       All times are int64_t nanoseconds and monotonic; -1 means "none" where a field says so.
+ * Signals    Only pa_stop_request and pa_stop_requested may be called from a signal handler. Threads made by libpa
+ *            block all signals, so your handlers run on your own threads.
+ * Output     The library never prints, never exits, and installs no signal handler.
+ */
+#ifndef PA_PA_H
+#define PA_PA_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define PA_VERSION_MAJOR 0
+#define PA_VERSION_MINOR 1
+#define PA_VERSION_PATCH 0
+
+#if defined(PA_BUILDING_LIBRARY) || defined(__GNUC__)
+#define PA_EXPORT __attribute__((visibility("default")))
+#else
+#define PA_EXPORT
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ------------------------------------------------------------------ status, ends, states */
+
+typedef int32_t pa_status;
+
+#define PA_STATUS_OK 0
+#define PA_STATUS_DONE 1             /* nothing more will come */
+#define PA_STATUS_AGAIN 2            /* not yet; ask later */
+#define PA_STATUS_TIMEOUT 3          /* the time given to this call passed first */
+#define PA_STATUS_INVALID (-1)       /* a wrong argument; nothing has run */
+#define PA_STATUS_NO_MEMORY (-2)     /* an allocation failed */
+#define PA_STATUS_SYSTEM (-3)        /* the operating system refused; error.detail is errno */
+#define PA_STATUS_FORKED (-4)        /* the object was made before fork() */
+#define PA_STATUS_SOURCE (-5)        /* pa_source.next failed; error.detail is what it returned */
+#define PA_STATUS_KEY (-6)           /* options.item_key failed; error.detail is what it returned */
+#define PA_STATUS_CALLBACK (-7)      /* on_progress or on_result failed; error.detail is what it returned */
+#define PA_STATUS_WORKER_START (-8)  /* options.worker_start failed; error.detail is what it returned */
+#define PA_STATUS_ITEMS_FAILED (-9)  /* pa_result_check: every item was run, some failed */
+#define PA_STATUS_TIMED_OUT (-10)    /* pa_result_check: the run ended by options.timeout_ns */
+#define PA_STATUS_ABORTED (-11)      /* pa_result_check: the run ended by options.max_errors */
+#define PA_STATUS_CANCELLED (-12)    /* pa_result_check: the run ended by options.stop */
+
+/* Why a run ended. Exactly one reason holds; of two at once the first wins, and a stop wins over a timeout. */
+#define PA_END_NONE 0       /* still running */
+#define PA_END_COMPLETED 1  /* every input was run to its end */
+#define PA_END_TIMED_OUT 2  /* options.timeout_ns passed */
+#define PA_END_ABORTED 3    /* options.max_errors items had failed */
+#define PA_END_CANCELLED 4  /* options.stop was requested */
+#define PA_END_FAILED 5     /* a source, key function, progress or result callback, worker_start or an allocation failed */
+
+/* What became of an item. */
+#define PA_ITEM_OK 0         /* the function succeeded; value holds what it stored (NULL is a value, too) */
+#define PA_ITEM_FAILED 1     /* the last attempt failed; code and message say why */
+#define PA_ITEM_TIMED_OUT 2  /* its last attempt outran item_timeout_ns, or the run timed out before it was done */
+#define PA_ITEM_ABORTED 3    /* the run ended by max_errors or failed before this item was done */
+#define PA_ITEM_CANCELLED 4  /* the run was stopped before this item was done */
+#define PA_ITEM_CRASHED 5    /* its worker process died (process executors only) */
+
+/* Codes that libpa itself puts into pa_outcome.code. Your own codes may be any other non-zero value. */
+#define PA_CODE_EXCEPTION (-2147483647)   /* a C++ exception left the function; message holds its what() */
+#define PA_CODE_UNANSWERED (-2147483646)  /* pa.hpp: a batch function returned fewer results than it was given items */
+
+/* Where the function runs. */
+#define PA_EXECUTOR_THREADS 0 /* libpa's persistent thread pool; the calling thread may help */
+#define PA_EXECUTOR_INLINE 1  /* the calling thread alone, in input order: for debugging and sequential programs */
+
+#define PA_UNSIZED ((uint64_t)-1) /* pa_source.size_hint: the number of inputs is not known */
+#define PA_WORKERS_MAX 65535
+#define PA_MESSAGE_MAX 1023 /* bytes of an item's message that are kept */
+
+typedef struct pa_error {
+  int32_t status;     /* the pa_status that the call returned */
+  int32_t detail;     /* errno, or the code that your callback returned, or 0 */
+  char message[248];  /* UTF-8, always terminated */
+} pa_error;
+
+/* Returns the name of a status, such as "PA_STATUS_INVALID"; "PA_STATUS_UNKNOWN" for a number that is none.
+ * Ownership: a static string. */
+PA_EXPORT const char *pa_status_name(pa_status status);
+
+/* Returns the version of the library that is loaded, as major * 1000000 + minor * 1000 + patch. */
+PA_EXPORT uint32_t pa_version(void);
+
+/* ------------------------------------------------------------------ your functions */
+
+/* One call of your function: who is being run. Valid only until the function returns, and only on its thread. */
+typedef struct pa_call pa_call;
+
+/* Your function, for one item.
+ *   ctx    what you gave to pa_map; shared by all calls, so it must be safe to use from several threads.
+ *   item   one of your inputs, untouched.
+ *   value  store the result here; *value is NULL on entry. On success it belongs to the result, which releases it by
+ *          options.release_value unless pa_result_take took it. What a failing call stored is released at once.
+ *   call   for pa_call_index, pa_call_fail and the like.
+ * Returns 0 for success, else the failure's code.
+ * Threads: many calls at a time, on threads of libpa and on the calling thread; all of them on the calling thread,
+ * one by one, with PA_EXECUTOR_INLINE. */
+typedef int32_t (*pa_fn)(void *ctx, void *item, void **value, pa_call *call);
+
+/* Your function, for several items in one call: where one statement, request or vector instruction can do many.
+ *   items  count inputs, of consecutive indices; pa_call_index(call) is the index of items[0].
+ *   values one slot for each item, NULL on entry.
+ * Returns 0: each item succeeded with values[i], except those that pa_call_fail_at named. Returns non-zero: items that
+ * pa_call_ok_at or pa_call_fail_at named keep that answer, all others fail with the returned code.
+ * Failed items are retried one by one, each as a batch of one. */
+typedef int32_t (*pa_batch_fn)(void *ctx, void *const *items, size_t count, void **values, pa_call *call);
+
+/* Your function, for the indices first, first + 1, ... first + count - 1 of arrays that you keep yourself.
+ * Return value, pa_call_ok_at and pa_call_fail_at work as for pa_batch_fn. */
+typedef int32_t (*pa_range_fn)(void *ctx, uint64_t first, uint64_t count, pa_call *call);
+
+/* The index of the item that is being run; of the first one for a batch or range function. */
+PA_EXPORT uint64_t pa_call_index(const pa_call *call);
+
+/* Which attempt at this item this is; the first is 1. */
+PA_EXPORT uint32_t pa_call_attempt(const pa_call *call);
+
+/* Returns 1 when the run has ended or this attempt has outrun item_timeout_ns, else 0: a long function that looks
+ * at it now and then, and returns early, makes stops prompt. Costs a few nanoseconds, about 30 with a timeout set. */
+PA_EXPORT int32_t pa_call_stopped(const pa_call *call);
+
+/* Nanoseconds until the run's or the attempt's deadline, whichever is first; 0 when it has passed or the run has ended,
+ * -1 when there is no deadline. To be handed on as the timeout of what the function calls. */
+PA_EXPORT int64_t pa_call_remaining_ns(const pa_call *call);
+
+/* Notes why this call fails, and returns `code`, so that a function can say `return pa_call_fail(call, 404, "gone");`.
+ * It is the returned code that makes the call fail: after `pa_call_fail` a function that returns 0 succeeds.
+ *   code     non-zero (0 is turned into -1).
+ *   message  copied, at most PA_MESSAGE_MAX bytes of it; may be NULL. */
+PA_EXPORT int32_t pa_call_fail(pa_call *call, int32_t code, const char *message);
+
+/* Says that the server asked to wait for `wait_ns` (HTTP 429 or 503 with Retry-After) before the next attempt, and then
+ * return non-zero. The wait replaces the backoff: no jitter, no max_delay, at most retry.max_server_wait_ns. It also
+ * pauses the run's limiter, and so every run that shares it, even if no attempt is left.
+ *   wait_ns  negative: ignored, so that what pa_parse_retry_after returns can be handed on as it is. */
+PA_EXPORT void pa_call_retry_after(pa_call *call, int64_t wait_ns);
+
+/* For batch and range functions: the item at `position` (0 to count - 1) of this call succeeded, whatever the function
+ * returns. For a batch, store values[position] first. A position that is too large is ignored. The last answer wins. */
+PA_EXPORT void pa_call_ok_at(pa_call *call, size_t position);
+
+/* For batch and range functions: the item at `position` of this call failed, whatever the function returns.
+ * code and message are as in pa_call_fail. */
+PA_EXPORT void pa_call_fail_at(pa_call *call, size_t position, int32_t code, const char *message);
+
+/* ------------------------------------------------------------------ outcomes */
+
+#define PA_KEY_NONE 0
+#define PA_KEY_INT 1    /* number */
+#define PA_KEY_STRING 2 /* data and size: UTF-8, not necessarily terminated */
+#define PA_KEY_BYTES 3  /* data and size */
+
+/* A name that you give to an item; it labels outcomes and never affects order. Keys may repeat. 1, "1" and the byte
+ * "1" are three different keys. */
+typedef struct pa_key {
+  int32_t kind;
+  int32_t reserved;
+  int64_t number;
+  const void *data;
+  uint64_t size;
+} pa_key;
+
+/* What became of one item. Filled by libpa; its layout is frozen. */
+typedef struct pa_outcome {
+  uint64_t index;       /* position of the input, from 0 */
+  int32_t state;        /* PA_ITEM_* */
+  int32_t code;         /* 0 for PA_ITEM_OK; the failure's code; for an item that was not done, the code of its last failed
+                           attempt or 0 */
+  void *value;          /* PA_ITEM_OK: what the function stored; else NULL */
+  const char *message;  /* "" for PA_ITEM_OK, else why; never NULL */
+  uint32_t attempts;    /* attempts that were started; 0 if the item never ran */
+  uint32_t reserved0;
+  int64_t duration_ns;  /* from the start of the first attempt to the end of the last, waits between them included. Items so
+                           short that they run many at a time share their average. 0 if the item never ran. */
+  pa_key key;           /* what options.item_key gave; PA_KEY_NONE without it, or if the item was never admitted */
+  uint64_t reserved[4];
+} pa_outcome;
+
+/* ------------------------------------------------------------------ sources */
+
+/* Inputs that are made on demand: lines of a file, rows of a query, an endless generator. They are pulled one call at a
+ * time, never beyond options.window, and never again after a stop. */
+typedef struct pa_source {
+  uint32_t struct_size; /* sizeof(pa_source) */
+  uint32_t reserved;
+  /* Stores up to `max` inputs in items[0...] and their number in *got: as many as are there without waiting, but at least
+   * one; *got = 0 says that there are no more. Returns 0, or non-zero if it failed: the run then ends with PA_END_FAILED
+   * and PA_STATUS_SOURCE, and what this call stored is ignored.
+   * Threads: one call at a time, on threads of libpa or the calling thread. It may block; that holds up no worker. */
+  int32_t (*next)(void *ctx, void **items, size_t max, size_t *got);
+  void *ctx;
+  /* How many inputs there will be, or PA_UNSIZED. Used for progress, and for the length of a result that ends early: it
+   * then has one entry for each input up to this number. A source may deliver more or fewer. */
+  uint64_t size_hint;
+  /* Called exactly once for each input that `next` delivered, when the item is done for good; may be NULL.
+   * Threads: any, several at a time. */
+  void (*release_item)(void *ctx, void *item);
+  /* Called exactly once when the source will not be touched any more: before pa_map_source returns (with options.detach,
+   * possibly later). Not called when pa_map_source left *result NULL: the source is then still yours. May be NULL. */
+  void (*release)(void *ctx);
+} pa_source;
+
+/* Fills a source with zeroes, size_hint = PA_UNSIZED, and struct_size = size.
+ *   size  sizeof(pa_source). */
+PA_EXPORT void pa_source_init(pa_source *source, size_t size);
+
+/* ------------------------------------------------------------------ limiters */
+
+/* How often: at most `count` calls per `per_ns`, spread evenly, of which up to `burst` may come at once after idling. */
+typedef struct pa_rate {
+  double count;    /* finite, > 0; in pa_options, 0 means no limit. count / per_ns at most 1e9 a second, at least 1 a year */
+  int64_t per_ns;  /* > 0; the default is 1000000000, a second */
+  uint64_t burst;  /* >= 1; the default is 1. A new bucket is full. burst * per_ns / count at most ten years */
+} pa_rate;
+
+/* A token bucket that any number of runs and threads share. A token is taken just before a call starts, by every attempt. */
+typedef struct pa_limiter pa_limiter;
+
+/* Makes a limiter; release it with pa_limiter_release.
+ * Errors: PA_STATUS_INVALID for a NULL argument, a rate that is NaN, infinite, negative or 0, a per_ns or burst below 1. */
+PA_EXPORT pa_status pa_limiter_new(const pa_rate *rate, pa_limiter **limiter, pa_error *error);
+
+/* Adds an owner. */
+PA_EXPORT void pa_limiter_retain(pa_limiter *limiter);
+
+/* Drops an owner; the last one frees the limiter. A run in progress is an owner, too. */
+PA_EXPORT void pa_limiter_release(pa_limiter *limiter);
+
+/* Waits until `tokens` can be taken, and takes them: for calls that are not made through libpa but count against the
+ * same quota. Waiters are served in no particular order.
+ *   timeout_ns  -1 waits for as long as it takes, 0 only tries.
+ * Returns PA_STATUS_OK; PA_STATUS_TIMEOUT, at once, when the wait would be longer than timeout_ns (nothing is taken).
+ * Errors: PA_STATUS_INVALID for tokens of 0 or above the burst, a timeout below -1. */
+PA_EXPORT pa_status pa_limiter_acquire(pa_limiter *limiter, uint64_t tokens, int64_t timeout_ns, pa_error *error);
+
+/* Takes `tokens` if they are there: for event loops.
+ *   wait_ns  may be NULL; with PA_STATUS_AGAIN, how long to wait before it is worth another try.
+ * Returns PA_STATUS_OK or PA_STATUS_AGAIN (nothing is taken). Errors: as pa_limiter_acquire. */
+PA_EXPORT pa_status pa_limiter_try(pa_limiter *limiter, uint64_t tokens, int64_t *wait_ns, pa_error *error);
+
+/* Lets nothing through for `wait_ns` from now. Of several pauses the one that ends last holds. When it ends, at most one
+ * token is there, so that calls resume at the set pace and not as a herd.
+ *   wait_ns  0 or below: nothing happens. */
+PA_EXPORT pa_status pa_limiter_pause(pa_limiter *limiter, int64_t wait_ns, pa_error *error);
+
+/* Changes the rate from now on; those who wait are woken to look again. Tokens in the bucket stay, up to the new burst.
+ * Errors: as pa_limiter_new. */
+PA_EXPORT pa_status pa_limiter_set_rate(pa_limiter *limiter, const pa_rate *rate, pa_error *error);
+
+/* Corrects what calls have cost, once it is known: `tokens` > 0 charges more (the bucket may go below 0, and later calls
+ * wait for it), < 0 gives back (never above the burst, and nothing while the limiter is paused). */
+PA_EXPORT pa_status pa_limiter_settle(pa_limiter *limiter, int64_t tokens, pa_error *error);
+
+/* Reads the value of an HTTP Retry-After header: a number of seconds or a date (IMF-fixdate, RFC 850 or asctime; RFC 9110
+ * section 10.2.3).
+ *   text        may be NULL.
+ *   now_unix_s  the present time as seconds since 1970, to which a date is compared; -1 asks the system's clock.
+ * Returns nanoseconds, 0 for a date in the past, and -1 for anything malformed, negative or not finite. */
+PA_EXPORT int64_t pa_parse_retry_after(const char *text, int64_t now_unix_s);
+
+/* ------------------------------------------------------------------ stop */
+
+/* A latch that ends runs: once requested it stays so. Any number of runs may share it; a run that is started with a
+ * requested stop runs nothing. */
+typedef struct pa_stop pa_stop;
+
+/* Makes a stop token; release it with pa_stop_release. Errors: PA_STATUS_INVALID for a NULL argument. */
+PA_EXPORT pa_status pa_stop_new(pa_stop **stop, pa_error *error);
+
+/* Adds an owner. */
+PA_EXPORT void pa_stop_retain(pa_stop *stop);
+
+/* Drops an owner; the last one frees the token. A run in progress is an owner, too. Not from a signal handler. */
+PA_EXPORT void pa_stop_release(pa_stop *stop);
+
+/* Ends every run that uses this token: nothing new starts, calls in progress see pa_call_stopped.
+ * Threads: any, and from a signal handler: it sets a word and wakes sleepers, and runs none of your code. NULL is ignored.
+ * The token must outlive the handler's use of it. */
+PA_EXPORT void pa_stop_request(pa_stop *stop);
+
+/* Returns 1 once pa_stop_request was called, else 0. Safe in a signal handler. */
+PA_EXPORT int32_t pa_stop_requested(const pa_stop *stop);
+
+/* ------------------------------------------------------------------ options */
+
+typedef struct pa_retry {
+  uint32_t attempts;           /* tries in all, the first included; >= 1. Default 1: no retry */
+  uint32_t jitter;             /* 1: each delay is multiplied by a random factor of 0.5 to 1.5. Default 1 */
+  int64_t backoff_ns;          /* delay before the second attempt; it doubles each time. >= 0. Default 1 s */
+  int64_t max_delay_ns;        /* the delay's cap, before jitter. >= 0. Default 60 s */
+  int64_t max_server_wait_ns;  /* the cap of pa_call_retry_after; -1: none. Default 600 s */
+  /* Decides whether a failed attempt may be repeated; NULL: always. `failure` has index, state (PA_ITEM_FAILED or
+   * PA_ITEM_TIMED_OUT), code, message and attempts. Returns 1 to retry, 0 not to; below 0 says that the predicate itself
+   * failed: the item then keeps its own error, with a note. Threads: on workers, several at a time. */
+  int32_t (*retry_if)(void *ctx, const pa_outcome *failure);
+  void *retry_ctx;
+} pa_retry;
+
+typedef struct pa_batch {
+  uint64_t max_items;  /* items that one call of a batch function gets at most; 0: libpa finds a size that pays, see
+                          pa_result_batch_size. At most 1048576, and at most window where that is set. Default 0 */
+  int64_t linger_ns;   /* with a source that delivers slowly and max_items set: how long the first item of a batch waits for
+                          others to fill it; >= 0. Default 0: a call gets what is there */
+} pa_batch;
+
+/* How to run. Fill it with pa_options_init, then change what you need; NULL in place of options means all defaults.
+ * It is only read during the call. */
+typedef struct pa_options {
+  uint32_t struct_size;  /* set by pa_options_init */
+  int32_t executor;      /* PA_EXECUTOR_*. Default PA_EXECUTOR_THREADS */
+  uint32_t workers;      /* calls at a time, a helping caller included; 0: the CPUs that this process may use (affinity and
+                            cgroup quota). At most PA_WORKERS_MAX. Default 0 */
+  uint32_t detach;       /* 0: an early end waits for the calls that are running, and they keep their real outcome. 1: it
+                            returns at once, items still running count as not done, on_quiescent tells when they are, and
+                            ctx, fn and items must stay valid until then. Default 0 */
+  uint64_t window;       /* inputs admitted but not done, at most; 0: automatic, which for maps is no bound. Default 0 */
+  uint64_t batch_size;   /* admit inputs in chunks of so many, each finished before the next is pulled; 0: do not. Default 0 */
+  pa_batch batch;        /* for batch functions; others ignore it */
+  pa_limiter *limiter;   /* shared limiter, or NULL. Default NULL */
+  pa_rate rate;          /* a limiter of this run's own; not together with `limiter`. rate.count 0: none. Default 0, 1 s, 1 */
+  uint64_t rate_cost;    /* tokens: of an item, of an index of a range, of a call of a batch function. 1 to the burst. Default 1 */
+  pa_retry retry;
+  int64_t timeout_ns;       /* for the whole run, from the call on; 0: nothing runs; -1: none. Default -1 */
+  int64_t item_timeout_ns;  /* for each attempt, > 0: when it has passed, pa_call_stopped turns 1, and the attempt counts as
+                               timed out whatever it returns. The call is not interrupted. -1: none. Default -1 */
+  uint64_t max_errors;      /* end the run when so many items have failed for good; 1 is fail-fast; 0: never. Default 0 */
+  pa_stop *stop;            /* ends the run when requested, or NULL. Default NULL */
+
+  /* Called after each item that was done (not for items that were never done): done counts up by one; total is the number
+   * of inputs, or the number admitted so far when it is not known. Returns 0; non-zero ends the run with PA_END_FAILED
+   * and PA_STATUS_CALLBACK. Threads: the thread that called pa_map (for pa_map_start: one thread of libpa), never two
+   * calls at a time, after on_result of the same item. */
+  int32_t (*on_progress)(void *ctx, uint64_t done, uint64_t total);
+  void *progress_ctx;
+
+  /* Called after each item that was done, in the order in which they finish. The outcome and its strings are borrowed for
+   * the call; its value stays with the result. Returns and threads: as on_progress. */
+  int32_t (*on_result)(void *ctx, const pa_outcome *outcome);
+  void *result_ctx;
+
+  /* Names an item: called once for each input when it is admitted, one call at a time, on threads of libpa or the calling
+   * thread. *key is PA_KEY_NONE on entry; what its data points to is copied before the next call. Returns 0; non-zero, or
+   * an unknown kind, ends the run with PA_END_FAILED and PA_STATUS_KEY. Not for pa_map_range. */
+  int32_t (*item_key)(void *ctx, void *item, pa_key *key);
+  void *key_ctx;
+
+  /* Called exactly once for each value that is not NULL and that pa_result_take did not take: by pa_result_free, or at
+   * once when the call that stored it failed or came too late. Threads: any, several at a time. */
+  void (*release_value)(void *ctx, void *value);
+  /* Called exactly once for each of the items of pa_map, pa_map_batch and pa_map_start when it is done for good; before
+   * these return, except what runs on after `detach`. When they return PA_STATUS_INVALID, or leave *result NULL, the
+   * items are still yours. With a source, set pa_source.release_item instead. Threads: any, several at a time. */
+  void (*release_item)(void *ctx, void *item);
+  void *release_ctx;
+
+  /* Called on each worker before its first item of this run, and after its last: for connections and other state of a
+   * thread. A worker_start that returns non-zero ends the run with PA_END_FAILED and PA_STATUS_WORKER_START; worker_stop
+   * is then not called for that worker. */
+  int32_t (*worker_start)(void *ctx);
+  void (*worker_stop)(void *ctx);
+  void *worker_ctx;
+
+  /* Called exactly once when nothing of this run will touch your ctx, function or items any more: before pa_map returns,
+   * or with `detach` possibly later, on a thread of libpa. Not called when the call returned PA_STATUS_INVALID or left
+   * *result NULL. */
+  void (*on_quiescent)(void *ctx);
+  void *quiescent_ctx;
+} pa_options;
+
+/* Writes every default.
+ *   size  sizeof(pa_options), as compiled into the caller: a newer library then knows which fields an older program has. */
+PA_EXPORT void pa_options_init(pa_options *options, size_t size);
+
+/* ------------------------------------------------------------------ map */
+
+/* The outcomes of a run, in input order. */
+typedef struct pa_result pa_result;
+
+/* Applies fn to each of items[0] ... items[n-1], waits, and hands out one outcome for each.
+ *   items    read during the call (with detach: until on_quiescent); each pointer is handed to fn as it is.
+ *   options  NULL: all defaults.
+ *   result   receives the outcomes; free them with pa_result_free.
+ * Returns PA_STATUS_OK also when items failed or the run ended early by timeout, stop or max_errors: ask pa_result_ok,
+ * pa_result_end or pa_result_check.
+ * Errors: PA_STATUS_INVALID, PA_STATUS_NO_MEMORY, PA_STATUS_FORKED with *result = NULL, and nothing has run.
+ * PA_STATUS_KEY, PA_STATUS_CALLBACK, PA_STATUS_WORKER_START, PA_STATUS_NO_MEMORY with *result set and PA_END_FAILED: what
+ * was done until then is kept, other items are PA_ITEM_ABORTED.
+ * In C and C++ this is also a macro of the same meaning, which compiles the loop over the items into your program. */
+PA_EXPORT pa_status pa_map(pa_fn fn, void *ctx, void *const *items, uint64_t n, const pa_options *options, pa_result **result,
+                           pa_error *error);
+
+/* Like pa_map, for a function that takes several items in one call; options.batch says how many. */
+PA_EXPORT pa_status pa_map_batch(pa_batch_fn fn, void *ctx, void *const *items, uint64_t n, const pa_options *options,
+                                 pa_result **result, pa_error *error);
+
+/* Like pa_map, for a function that works on ranges of the indices 0 ... n-1, and keeps its inputs and outputs itself: the
+ * result has states and errors, but no values. libpa chooses the ranges; they shrink when other workers run out of work.
+ *
+ *     static int32_t square(void *ctx, uint64_t first, uint64_t count, pa_call *call) {
+ *       struct arrays *a = ctx;
+ *       for (uint64_t i = first; i < first + count; i++) a->out[i] = a->in[i] * a->in[i];   // the compiler vectorises this
+ *       return 0;
+ *     }
+ *     pa_map_range(square, &arrays, n, NULL, &result, &error);
+ */
+PA_EXPORT pa_status pa_map_range(pa_range_fn fn, void *ctx, uint64_t n, const pa_options *options, pa_result **result,
+                                 pa_error *error);
+
+/* Like pa_map, for inputs that a source delivers. The indices are the order in which they were delivered.
+ * Errors: as pa_map, and PA_STATUS_SOURCE (with *result set) when source->next failed.
+ *   source  copied. */
+PA_EXPORT pa_status pa_map_source(pa_fn fn, void *ctx, const pa_source *source, const pa_options *options, pa_result **result,
+                                  pa_error *error);
+
+/* Like pa_map_source, for a batch function. */
+PA_EXPORT pa_status pa_map_batch_source(pa_batch_fn fn, void *ctx, const pa_source *source, const pa_options *options,
+                                        pa_result **result, pa_error *error);
+
+/* A map that runs in the background. */
+typedef struct pa_pending pa_pending;
+
+/* Starts what pa_map does, and returns at once. items, ctx and everything else must stay valid until the run has ended.
+ * on_progress and on_result are called on one thread of libpa.
+ *   pending  receives the handle; free it with pa_pending_free.
+ * Errors: PA_STATUS_INVALID, PA_STATUS_NO_MEMORY, PA_STATUS_SYSTEM (no thread could be made), with *pending = NULL. */
+PA_EXPORT pa_status pa_map_start(pa_fn fn, void *ctx, void *const *items, uint64_t n, const pa_options *options,
+                                 pa_pending **pending, pa_error *error);
+
+/* Waits until the run has ended.
+ *   timeout_ns  -1: for as long as it takes; 0: only looks.
+ * Returns PA_STATUS_OK, or PA_STATUS_TIMEOUT while it is still running. */
+PA_EXPORT pa_status pa_pending_wait(pa_pending *pending, int64_t timeout_ns, pa_error *error);
+
+/* Hands out the result and the status of a run that has ended, once.
+ * Returns what pa_map would have returned, with *result set as it says; PA_STATUS_AGAIN while the run goes on;
+ * PA_STATUS_DONE when the result was taken before. */
+PA_EXPORT pa_status pa_pending_take(pa_pending *pending, pa_result **result, pa_error *error);
+
+/* Frees the handle. A run that is still going is stopped first, and the calls in progress are waited for (not with detach);
+ * a result that was not taken is freed. Not from within the run's own callbacks. */
+PA_EXPORT void pa_pending_free(pa_pending *pending);
+
+/* ------------------------------------------------------------------ results */
+
+/* How many entries there are: one for each input, those that were not done included. For a source: one for each input
+ * delivered, and if the run ended early at least size_hint. */
+PA_EXPORT uint64_t pa_result_count(const pa_result *result);
+
+/* Why the run ended: PA_END_*. */
+PA_EXPORT int32_t pa_result_end(const pa_result *result);
+
+/* Returns 1 if the run completed and no item failed, else 0: what ended early is never ok. */
+PA_EXPORT int32_t pa_result_ok(const pa_result *result);
+
+/* How many items have a state other than PA_ITEM_OK, those that were not done included. */
+PA_EXPORT uint64_t pa_result_failed(const pa_result *result);
+
+/* Fills *outcome with what became of item `index`. Its message and key are borrowed until pa_result_free.
+ * Errors: PA_STATUS_INVALID for an index that is not below pa_result_count, or a NULL argument. */
+PA_EXPORT pa_status pa_result_at(const pa_result *result, uint64_t index, pa_outcome *outcome, pa_error *error);
+
+/* The value of item `index`, borrowed until pa_result_free; NULL if it failed, was taken, or there is no such item. */
+PA_EXPORT void *pa_result_value(const pa_result *result, uint64_t index);
+
+/* Hands the value of item `index` over to you; from then on its value is NULL, and it will not be released.
+ * Threads: not while another thread uses this item.
+ * Errors: PA_STATUS_INVALID for an index that is out of range. */
+PA_EXPORT pa_status pa_result_take(pa_result *result, uint64_t index, void **value, pa_error *error);
+
+/* Walks over the items that have a state other than PA_ITEM_OK, in index order.
+ *   cursor  set it to 0 before the first call; it is moved on.
+ * Returns PA_STATUS_OK with *outcome filled (borrowed as in pa_result_at), or PA_STATUS_DONE. */
+PA_EXPORT pa_status pa_result_next_failure(const pa_result *result, uint64_t *cursor, pa_outcome *outcome, pa_error *error);
+
+/* Turns a result into one status: PA_STATUS_OK if pa_result_ok; PA_STATUS_TIMED_OUT, PA_STATUS_ABORTED or
+ * PA_STATUS_CANCELLED if the run ended early; what pa_map returned if it failed; PA_STATUS_ITEMS_FAILED if items failed,
+ * with a message such as "2 of 10 items failed; the first, index 3: not 200 (code 404)". */
+PA_EXPORT pa_status pa_result_check(const pa_result *result, pa_error *error);
+
+/* For pa_map_batch: the largest number of items that one call was given as a rule; with an automatic size, what libpa
+ * settled on, and so a good value for options.batch.max_items. 0 for other maps. */
+PA_EXPORT uint64_t pa_result_batch_size(const pa_result *result);
+
+/* Frees a result, and releases the values that were not taken. Not from within the run's own callbacks. */
+PA_EXPORT void pa_result_free(pa_result *result);
+
+/* ------------------------------------------------------------------ the library as a whole */
+
+/* Waits for work that was detached, ends the idle threads of the pool, and gives cached memory back: to be called before
+ * dlclose, or to leave no thread behind. Runs may be started again afterwards.
+ *   timeout_ns  -1: for as long as it takes.
+ * Returns PA_STATUS_OK, or PA_STATUS_TIMEOUT while detached calls are still running.
+ * Threads: not from within a callback. */
+PA_EXPORT pa_status pa_drain(int64_t timeout_ns, pa_error *error);
+
+/* The item loop: compiled into your program by the macro pa_map, because a call from a shared library into a program costs
+ * more than one inside the program. Nothing else needs it. The layout is frozen. */
+typedef struct pa_span {
+  pa_fn fn;
+  void *ctx;
+  void *const *items; /* of this span */
+  void **values;      /* of this span */
+  uint64_t count;     /* items in the span */
+  uint64_t at;        /* position being run; where the loop stopped */
+  pa_call *call;
+  int32_t code;       /* what the function returned last */
+  int32_t reserved0;
+  uint64_t reserved[4];
+} pa_span;
+
+/* Runs items until one fails or all are done. */
+typedef void (*pa_loop_fn)(pa_span *span);
+
+/* pa_map with a loop of the caller's. */
+PA_EXPORT pa_status pa_map_loop(pa_loop_fn loop, pa_fn fn, void *ctx, void *const *items, uint64_t n, const pa_options *options,
+                                pa_result **result, pa_error *error);
+
+#ifndef SWIG
+static inline void pa_item_loop(pa_span *span) {
+  const pa_fn fn = span->fn;
+  void *const ctx = span->ctx;
+  void *const *const items = span->items;
+  void **const values = span->values;
+  pa_call *const call = span->call;
+  const uint64_t count = span->count;
+  uint64_t i;
+  for (i = span->at; i < count; i++) {
+    void *value = NULL;
+    int32_t code;
+    span->at = i;
+    code = fn(ctx, items[i], &value, call);
+    values[i] = value;
+    if (code != 0) {
+      span->code = code;
+      return;
+    }
+  }
+  span->at = i;
+  span->code = 0;
+}
+#endif
+
+/* The functions above as a table, for programs that load the library with dlopen:
+ *
+ *     const pa_api *(*get_api)(uint32_t) = (const pa_api *(*)(uint32_t))dlsym(handle, "pa_get_api");
+ *     const pa_api *pa = get_api ? get_api(PA_VERSION_MAJOR) : NULL;
+ *     if (!pa) ...                                    // not a libpa, or one of another major version
+ *     pa->map(fetch, NULL, urls, n, NULL, &result, &error);
+ *
+ * It only grows at its end: check struct_size before you use a member that is newer than the library you require. */
+typedef struct pa_api {
+  uint32_t struct_size;
+  uint32_t version; /* pa_version() */
+  const char *(*status_name)(pa_status);
+  int64_t (*parse_retry_after)(const char *, int64_t);
+  void (*options_init)(pa_options *, size_t);
+  void (*source_init)(pa_source *, size_t);
+  pa_status (*map)(pa_fn, void *, void *const *, uint64_t, const pa_options *, pa_result **, pa_error *);
+  pa_status (*map_loop)(pa_loop_fn, pa_fn, void *, void *const *, uint64_t, const pa_options *, pa_result **, pa_error *);
+  pa_status (*map_batch)(pa_batch_fn, void *, void *const *, uint64_t, const pa_options *, pa_result **, pa_error *);
+  pa_status (*map_range)(pa_range_fn, void *, uint64_t, const pa_options *, pa_result **, pa_error *);
+  pa_status (*map_source)(pa_fn, void *, const pa_source *, const pa_options *, pa_result **, pa_error *);
+  pa_status (*map_batch_source)(pa_batch_fn, void *, const pa_source *, const pa_options *, pa_result **, pa_error *);
+  pa_status (*map_start)(pa_fn, void *, void *const *, uint64_t, const pa_options *, pa_pending **, pa_error *);
+  pa_status (*pending_wait)(pa_pending *, int64_t, pa_error *);
+  pa_status (*pending_take)(pa_pending *, pa_result **, pa_error *);
+  void (*pending_free)(pa_pending *);
+  uint64_t (*result_count)(const pa_result *);
+  int32_t (*result_end)(const pa_result *);
+  int32_t (*result_ok)(const pa_result *);
+  uint64_t (*result_failed)(const pa_result *);
+  pa_status (*result_at)(const pa_result *, uint64_t, pa_outcome *, pa_error *);
+  void *(*result_value)(const pa_result *, uint64_t);
+  pa_status (*result_take)(pa_result *, uint64_t, void **, pa_error *);
+  pa_status (*result_next_failure)(const pa_result *, uint64_t *, pa_outcome *, pa_error *);
+  pa_status (*result_check)(const pa_result *, pa_error *);
+  uint64_t (*result_batch_size)(const pa_result *);
+  void (*result_free)(pa_result *);
+  uint64_t (*call_index)(const pa_call *);
+  uint32_t (*call_attempt)(const pa_call *);
+  int32_t (*call_stopped)(const pa_call *);
+  int64_t (*call_remaining_ns)(const pa_call *);
+  int32_t (*call_fail)(pa_call *, int32_t, const char *);
+  void (*call_retry_after)(pa_call *, int64_t);
+  void (*call_ok_at)(pa_call *, size_t);
+  void (*call_fail_at)(pa_call *, size_t, int32_t, const char *);
+  pa_status (*limiter_new)(const pa_rate *, pa_limiter **, pa_error *);
+  void (*limiter_retain)(pa_limiter *);
+  void (*limiter_release)(pa_limiter *);
+  pa_status (*limiter_acquire)(pa_limiter *, uint64_t, int64_t, pa_error *);
+  pa_status (*limiter_try)(pa_limiter *, uint64_t, int64_t *, pa_error *);
+  pa_status (*limiter_pause)(pa_limiter *, int64_t, pa_error *);
+  pa_status (*limiter_set_rate)(pa_limiter *, const pa_rate *, pa_error *);
+  pa_status (*limiter_settle)(pa_limiter *, int64_t, pa_error *);
+  pa_status (*stop_new)(pa_stop **, pa_error *);
+  void (*stop_retain)(pa_stop *);
+  void (*stop_release)(pa_stop *);
+  void (*stop_request)(pa_stop *);
+  int32_t (*stop_requested)(const pa_stop *);
+  pa_status (*drain)(int64_t, pa_error *);
+} pa_api;
+
+/* Returns the table of functions for a major version, or NULL if this library is of another one.
+ * Ownership: static, valid until dlclose. */
+PA_EXPORT const pa_api *pa_get_api(uint32_t major);
+
+#ifdef __cplusplus
+}
+#endif
+
+#if !defined(SWIG) && !defined(PA_NO_MACROS)
+#define pa_map(fn, ctx, items, n, options, result, error) \
+  pa_map_loop(pa_item_loop, (fn), (ctx), (items), (n), (options), (result), (error))
+#endif
+
+#endif

@@ -1,0 +1,26 @@
+// The keys that options.item_key gave, in the order of admission.
+#pragma once
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+
+#include "pa/pa.h"
+
+namespace pa {
+
+class Keys {
+ public:
+  void append(const pa_key& key);           // copies what it points to; throws std::bad_alloc
+  pa_key find(uint64_t index) const;        // PA_KEY_NONE beyond the last; borrowed as long as this lives
+
+ private:
+  struct Entry {
+    pa_key key;
+    std::unique_ptr<char[]> data;
+  };
+  mutable std::mutex mutex_;
+  std::deque<Entry> entries_;
+};
+
+}  // namespace pa

@@ -1,0 +1,11 @@
+// What starting a run in the foreground and in the background share.
+#pragma once
+#include "capi/src/run_record.hpp"
+
+namespace pa {
+
+inline constexpr uint64_t kMostItems = uint64_t{1} << 56;
+
+pa_status check_array(const Work& work, bool has_function, const void* out, const char* out_name, pa_error* error) noexcept;
+
+}  // namespace pa

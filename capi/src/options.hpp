@@ -1,0 +1,22 @@
+// Reads a caller's options: sizes, defaults, checks.
+#pragma once
+#include "capi/src/error.hpp"
+#include "capi/src/handles.hpp"
+#include "core/job.hpp"
+#include "core/os.hpp"
+
+namespace pa {
+
+enum class Kind { items, batch, range };  // what a call of the user's function gets
+
+// Options that have passed all checks; workers is the real number.
+struct Settings : pa_options {
+  Rate own_rate;  // with rate.count > 0
+};
+
+pa_status read_options(const pa_options* options, Kind kind, bool from_source, Settings& settings, pa_error* error) noexcept;
+
+// What of it concerns the job. `limiter` is the shared one or the run's own.
+JobConfig job_config(const Settings& settings, Kind kind, uint64_t count, bool fetched, nanos now, Limiter* limiter);
+
+}  // namespace pa

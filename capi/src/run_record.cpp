@@ -1,0 +1,259 @@
+#include "capi/src/run_record.hpp"
+
+#include <algorithm>
+#include <cstdarg>
+#include <cstdio>
+#include <cstring>
+#include <utility>
+
+#include "capi/src/worker.hpp"
+#include "core/drivers/known_cost.hpp"
+
+using pa::Completion;
+using pa::End;
+using pa::nanos;
+
+namespace {
+
+pa::KnownCost known_cost;
+
+std::unique_ptr<pa_limiter> make_own_limiter(const pa::Settings& settings) {
+  return settings.rate.count > 0 ? std::make_unique<pa_limiter>(settings.own_rate) : nullptr;
+}
+
+pa::Limiter* limiter_of(const pa::Settings& settings, const std::unique_ptr<pa_limiter>& own) {
+  return own ? &own->limiter : settings.limiter ? &settings.limiter->limiter : nullptr;
+}
+
+const void* function_of(const pa::Work& work) {
+  switch (work.kind) {
+    case pa::Kind::items: return reinterpret_cast<const void*>(work.fn);
+    case pa::Kind::batch: return reinterpret_cast<const void*>(work.batch_fn);
+    case pa::Kind::range: return reinterpret_cast<const void*>(work.range_fn);
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+// ---------------------------------------------------------------------------------------------------------- life
+
+pa_result::pa_result(const pa::Work& work, const pa::Settings& settings, nanos now)
+    : pa_result(work, settings, now, make_own_limiter(settings)) {
+  listen();
+  // From here on nothing can fail.
+  if (settings.limiter) settings.limiter->retain();
+  if (settings.stop) settings.stop->retain();
+}
+
+pa_result::pa_result(const pa::Work& work, const pa::Settings& settings, nanos now, std::unique_ptr<pa_limiter> own)
+    : Run(pa::job_config(settings, work.kind, work.count, work.from_source() || settings.item_key, now, limiter_of(settings, own))),
+      work_(work),
+      settings_(settings),
+      own_limiter_(std::move(own)),
+      growing_(work.from_source()),
+      has_items_(work.kind != pa::Kind::range),
+      commit_each_(job.config().observed || job.config().detachable || settings.item_timeout_ns > 0),
+      is_inline_(settings.executor == PA_EXECUTOR_INLINE),
+      release_item_(work.from_source() ? work.source.release_item : settings.release_item),
+      release_item_ctx_(work.from_source() ? work.source.ctx : settings.release_ctx) {
+  if (!growing_) array_ = pa::ArrayStorage(work.items, work.count, has_items_);
+}
+
+pa_result::~pa_result() = default;
+
+void pa_result::abandon() noexcept {
+  unlisten();
+  pa_limiter_release(settings_.limiter);
+  pa_stop_release(settings_.stop);
+  release();
+}
+
+void pa_result::quiescent() noexcept {
+  if (work_.source.release) work_.source.release(work_.source.ctx);
+  if (settings_.on_quiescent) settings_.on_quiescent(settings_.quiescent_ctx);
+  pa_limiter_release(settings_.limiter);
+  pa_stop_release(settings_.stop);
+}
+
+// ---------------------------------------------------------------------------------------------------------- the owner
+
+pa_status pa_result::run(pa_error* error) noexcept {
+  const pa::JobConfig& config = job.config();
+  const bool needs_owner = config.deadline != pa::kNever || config.stop || config.observed || config.detachable;
+  const bool sized = !growing_;
+  Plan plan;
+  plan.owner_works = is_inline_ || !needs_owner;
+  if (!is_inline_) {
+    // A source may block in `next`: one taker more than workers, so that this holds up no call.
+    uint64_t takers = growing_ ? uint64_t{config.workers} + 1 : std::min<uint64_t>(config.workers, work_.count);
+    plan.helpers = static_cast<uint32_t>(takers > 0 && plan.owner_works ? takers - 1 : takers);
+  }
+  const void* function = function_of(work_);
+  const nanos cost = sized ? known_cost.of(function) : 0;
+  if (cost && work_.count < static_cast<uint64_t>(pa::kNever / 2 / cost)) plan.expected_ns = cost * static_cast<nanos>(work_.count);
+  const nanos started = sized ? pa::os::now() : 0;
+
+  conduct(plan);
+
+  if (sized && work_.count && job.end() == End::completed) {
+    const nanos elapsed = pa::os::now() - started;
+    known_cost.note(function, elapsed / static_cast<nanos>(work_.count));
+  }
+  bool detached = config.detachable && job.end() != End::completed;
+  if (detached) {
+    callbacks_over_.store(true, std::memory_order_release);
+    try {
+      std::vector<pa::Unrun> taken;
+      job.revoke(taken);
+      stored_ = growing_ ? job.admitted() : work_.count;
+      for (const pa::Unrun& unrun : taken) mark_unrun(unrun, false);
+    } catch (const std::bad_alloc&) {
+      detached = false;
+      await_others();
+    }
+  }
+  if (!detached) stored_ = growing_ ? job.admitted() : work_.count;
+  while (const auto unrun = job.drain()) mark_unrun(*unrun, true);
+  receipts_.seal();
+  const pa_status status = end() == PA_END_FAILED ? report_failure(error) : PA_STATUS_OK;
+  owner_leaves();
+  return status;
+}
+
+void pa_result::cancel() noexcept {
+  pa::Wake wakes;
+  job.end_as(End::cancelled, wakes);
+  wake(wakes);
+}
+
+void pa_result::end_failed(pa_status status, int32_t detail, const char* format, ...) noexcept {
+  pa::Wake wakes;
+  {
+    std::lock_guard lock(failure_mutex_);
+    if (!job.end_as(End::failed, wakes)) return;
+    failure_.status = status;
+    failure_.detail = detail;
+    va_list arguments;
+    va_start(arguments, format);
+    std::vsnprintf(failure_.message, sizeof failure_.message, format, arguments);
+    va_end(arguments);
+  }
+  wake(wakes);
+}
+
+pa_status pa_result::report_failure(pa_error* error) const noexcept {
+  std::lock_guard lock(failure_mutex_);
+  if (failure_.status == PA_STATUS_OK) return pa::no_memory(error);  // the job itself ran out of it
+  if (error) *error = failure_;
+  return failure_.status;
+}
+
+// ---------------------------------------------------------------------------------------------------------- callbacks
+
+// By workers, under the job's lock.
+void pa_result::completed(const Completion& completion) noexcept {
+  if (callbacks_over_.load(std::memory_order_relaxed)) return;
+  try {
+    std::lock_guard lock(completions_mutex_);
+    completions_.push_back(completion);
+  } catch (const std::bad_alloc&) {
+    out_of_memory_.store(true, std::memory_order_relaxed);
+  }
+}
+
+// By the owner.
+void pa_result::attend() noexcept {
+  if (!job.config().observed || callbacks_over_.load(std::memory_order_relaxed)) return;
+  for (;;) {
+    {
+      std::lock_guard lock(completions_mutex_);
+      delivering_.clear();
+      delivering_.swap(completions_);
+    }
+    if (delivering_.empty()) return;
+    for (const Completion& completion : delivering_) {
+      if (deliver(completion)) continue;
+      callbacks_over_.store(true, std::memory_order_relaxed);
+      return;
+    }
+  }
+}
+
+bool pa_result::deliver(const Completion& completion) noexcept {
+  for (uint64_t index = completion.first; index < completion.first + completion.count; index++) {
+    if (settings_.on_result) {
+      pa_outcome outcome{};
+      fill_outcome(index, {index, 1, completion.attempts, completion.duration_ns}, outcome);
+      if (const int32_t code = settings_.on_result(settings_.result_ctx, &outcome)) {
+        end_failed(PA_STATUS_CALLBACK, code, "on_result returned %d for index %llu", code, static_cast<unsigned long long>(index));
+        return false;
+      }
+    }
+    delivered_++;
+    if (settings_.on_progress) {
+      const uint64_t total = known_total();
+      if (const int32_t code = settings_.on_progress(settings_.progress_ctx, delivered_, total)) {
+        end_failed(PA_STATUS_CALLBACK, code, "on_progress returned %d after %llu items", code,
+                   static_cast<unsigned long long>(delivered_));
+        return false;
+      }
+    }
+  }
+  return true;
+}
+
+uint64_t pa_result::known_total() const {
+  const bool in_advance = work_.count != PA_UNSIZED && !job.config().chunk;
+  const uint64_t admitted = growing_ || job.config().chunk ? job.admitted() : work_.count;
+  return in_advance ? std::max(work_.count, admitted) : admitted;
+}
+
+// ---------------------------------------------------------------------------------------------------------- placeholders
+
+uint8_t pa_result::placeholder_state() const {
+  switch (job.end()) {
+    case End::timed_out: return PA_ITEM_TIMED_OUT;
+    case End::cancelled: return PA_ITEM_CANCELLED;
+    default: return PA_ITEM_ABORTED;
+  }
+}
+
+const char* pa_result::placeholder_message() const {
+  switch (job.end()) {
+    case End::timed_out: return "not done: the run timed out";
+    case End::cancelled: return "not done: the run was cancelled";
+    case End::aborted: return "not done: the run was aborted after max_errors failures";
+    default: return "not done: the run failed";
+  }
+}
+
+void pa_result::set_states(uint64_t first, uint64_t count, uint8_t state) noexcept {
+  if (!growing_) return array_.set_states(first, count, state);
+  while (count) {
+    const pa::Slots some = slots(first, count);
+    std::memset(some.states, state, some.count);
+    first += some.count;
+    count -= some.count;
+  }
+}
+
+void pa_result::release_items(uint64_t first, uint64_t count) noexcept {
+  if (!release_item_) return;
+  while (count) {
+    const pa::Slots some = slots(first, count);
+    for (uint64_t i = 0; i < some.count; i++) release_item_(release_item_ctx_, some.items[i]);
+    first += some.count;
+    count -= some.count;
+  }
+}
+
+// `release`: nobody holds the items any more; else the worker that still runs them releases them.
+void pa_result::mark_unrun(const pa::Unrun& unrun, bool release) noexcept {
+  unrun_.fetch_add(unrun.count, std::memory_order_relaxed);
+  if (unrun.first >= stored_) return;  // inputs that a source announced and never delivered have no slot
+  set_states(unrun.first, unrun.count, placeholder_state());
+  if (unrun.attempts)
+    for (uint64_t i = 0; i < unrun.count; i++) notes_.write_attempts(unrun.first + i, unrun.attempts);
+  if (release) release_items(unrun.first, unrun.count);
+}

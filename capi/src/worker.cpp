@@ -1,0 +1,392 @@
+#include "capi/src/worker.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <exception>
+
+namespace pa {
+namespace {
+
+// A running lease looks at the clock, and at what others want of it, about this often.
+constexpr nanos kLookEvery = 2'000;
+
+}  // namespace
+
+void Worker::work() noexcept {
+  const pa_options& options = run_.settings_;
+  bool started = false;
+  now_ = os::now();
+  for (;;) {
+    const Take take = run_.next(lease_, now_);
+    if (take == Take::done) break;
+    if (take == Take::pull) {
+      fetch();
+      continue;
+    }
+    if (!started && options.worker_start) {
+      if (const int32_t code = options.worker_start(options.worker_ctx)) {
+        run_.end_failed(PA_STATUS_WORKER_START, code, "worker_start returned %d", code);
+        settle_lease(lease_.first, now_);
+        continue;
+      }
+      now_ = os::now();
+    }
+    started = true;
+    if (run_.work_.kind == Kind::items)
+      run_items();
+    else
+      run_call();
+    if (run_.is_inline_) {
+      run_.attend();
+      now_ = os::now();
+    }
+  }
+  if (started && options.worker_stop) options.worker_stop(options.worker_ctx);
+}
+
+// ---------------------------------------------------------------------------------------------------------- input
+
+// It is this taker's turn to pull inputs: up to lease_.count of them, from index lease_.first on.
+void Worker::fetch() noexcept {
+  const uint64_t first = lease_.first;
+  bool end = false;
+  uint64_t got = pull(lease_.count, end);
+  if (got && run_.settings_.item_key) name_items(first, got);
+  now_ = os::now();
+  Wake wakes;
+  const bool admitted = run_.job.supply(now_, got, end, wakes);
+  run_.wake(wakes);
+  if (!admitted && run_.growing_) run_.release_items(first, got);
+}
+
+uint64_t Worker::pull(uint64_t want, bool& end) noexcept {
+  Wake wakes;
+  const bool over = run_.job.poll(os::now(), wakes) != End::none;
+  run_.wake(wakes);
+  if (over) return 0;
+  if (!run_.growing_) {
+    const uint64_t got = std::min(want, run_.work_.count - lease_.first);
+    end = lease_.first + got == run_.work_.count;
+    return got;
+  }
+  end = true;
+  try {
+    want = run_.growing_storage_.make_room(lease_.first, want);
+  } catch (const std::bad_alloc&) {
+    run_.end_failed(PA_STATUS_NO_MEMORY, 0, "out of memory for the inputs from index %llu on",
+                    static_cast<unsigned long long>(lease_.first));
+    return 0;
+  }
+  size_t got = 0;
+  const pa_source& source = run_.work_.source;
+  if (const int32_t code = source.next(source.ctx, run_.growing_storage_.items_at(lease_.first), want, &got)) {
+    run_.end_failed(PA_STATUS_SOURCE, code, "source.next returned %d at index %llu", code,
+                    static_cast<unsigned long long>(lease_.first));
+    return 0;
+  }
+  if (got > want) {
+    run_.end_failed(PA_STATUS_SOURCE, 0, "source.next must store at most %llu inputs, got %zu", static_cast<unsigned long long>(want),
+                    got);
+    return 0;
+  }
+  end = got == 0;
+  return got;
+}
+
+// Asks for the keys of inputs that are about to be admitted, as long as the run goes on.
+uint64_t Worker::name_items(uint64_t first, uint64_t count) noexcept {
+  const Slots slots = run_.slots(first, count);
+  for (uint64_t i = 0; i < count; i++) {
+    pa_key key{};
+    if (const int32_t code = run_.settings_.item_key(run_.settings_.key_ctx, slots.items[i], &key)) {
+      run_.end_failed(PA_STATUS_KEY, code, "item_key returned %d for index %llu", code, static_cast<unsigned long long>(first + i));
+      return i;
+    }
+    const bool named = key.kind >= PA_KEY_NONE && key.kind <= PA_KEY_BYTES;
+    const bool has_data = key.kind != PA_KEY_STRING && key.kind != PA_KEY_BYTES;
+    if (!named || (!has_data && key.size && !key.data)) {
+      run_.end_failed(PA_STATUS_KEY, 0, "item_key must set key.kind to one of PA_KEY_*, and data where size > 0; got kind %d for index %llu",
+                      key.kind, static_cast<unsigned long long>(first + i));
+      return i;
+    }
+    try {
+      run_.keys_.append(key);
+    } catch (const std::bad_alloc&) {
+      run_.end_failed(PA_STATUS_NO_MEMORY, 0, "out of memory for the key of index %llu", static_cast<unsigned long long>(first + i));
+      return i;
+    }
+    Wake wakes;
+    const bool over = run_.job.poll(os::now(), wakes) != End::none;
+    run_.wake(wakes);
+    if (over) return i + 1;
+  }
+  return count;
+}
+
+// ---------------------------------------------------------------------------------------------------------- items
+
+// Runs until an item fails or throws, or all of the span are done.
+void Worker::run_span(pa_span& span) noexcept {
+  try {
+    run_.work_.loop(&span);
+  } catch (const std::exception& thrown) {
+    call_.note(thrown.what());
+    span.code = PA_CODE_EXCEPTION;
+  } catch (...) {
+    call_.note("an exception that is no std::exception");
+    span.code = PA_CODE_EXCEPTION;
+  }
+}
+
+void Worker::run_items() noexcept {
+  const nanos item_timeout = run_.settings_.item_timeout_ns;
+  const bool singly = run_.commit_each_ || lease_.attempt > 1;
+  uint64_t at = lease_.first;
+  nanos started = now_;  // of the items that are run but not settled
+  call_.attempt = lease_.attempt;
+  while (lease_.count) {
+    const uint64_t left = lease_.first + lease_.count - at;
+    const Slots slots = run_.slots(at, singly ? 1 : std::min(span_size_, left));
+    pa_span span{};
+    span.fn = run_.work_.fn;
+    span.ctx = run_.work_.ctx;
+    span.items = slots.items;
+    span.values = slots.values;
+    span.count = slots.count;
+    span.call = &call_;
+    call_.first = at;
+    call_.span = &span;
+    call_.deadline = item_timeout > 0 ? after(now_, item_timeout) : kNever;
+    const nanos before = now_;
+    run_span(span);
+    now_ = os::now();
+    const uint64_t index = at + span.at;
+    at = index;
+
+    const bool late = timed_out();
+    if (span.code != 0 || late) {
+      Attempt attempt;
+      if (late) {
+        at = call_.first;  // a deadline of its own: the span is this one item
+        attempt.state = PA_ITEM_TIMED_OUT;
+      }
+      attempt.code = span.code;
+      attempt.duration_ns = now_ - (lease_.attempt > 1 ? lease_.first_started : before);
+      if (call_.noted_for == at) attempt.message = call_.message;
+      note_success(at - lease_.first, started);
+      if (!settle_failure(at, attempt, &slots.values[at - call_.first])) return;
+      at++;
+      started = now_;
+    } else {
+      const nanos elapsed = now_ - before;
+      if (elapsed > 4 * kLookEvery)
+        span_size_ = std::max<uint64_t>(1, span_size_ / 8);
+      else if (elapsed < kLookEvery / 2 && slots.count == span_size_)
+        span_size_ *= 2;
+    }
+    if (at == lease_.first + lease_.count) break;
+    if (!run_.commit_each_ && !run_.job.needs_step(now_, lease_)) continue;
+    if (!settle_step(at, started)) return;
+    started = now_;
+  }
+  settle_lease(at, started);
+}
+
+// ---------------------------------------------------------------------------------------------------------- batches, ranges
+
+int32_t Worker::call_function(void* const* items, void** values) noexcept {
+  const Work& work = run_.work_;
+  try {
+    return work.kind == Kind::batch ? work.batch_fn(work.ctx, items, lease_.count, values, &call_)
+                                    : work.range_fn(work.ctx, lease_.first, lease_.count, &call_);
+  } catch (const std::exception& thrown) {
+    call_.note(thrown.what());
+  } catch (...) {
+    call_.note("an exception that is no std::exception");
+  }
+  return PA_CODE_EXCEPTION;
+}
+
+void Worker::run_call() noexcept {
+  const uint64_t first = lease_.first, count = lease_.count;
+  const nanos item_timeout = run_.settings_.item_timeout_ns;
+  const nanos started = now_;
+  call_.first = first;
+  call_.count = count;
+  call_.attempt = lease_.attempt;
+  call_.deadline = item_timeout > 0 ? after(now_, item_timeout) : kNever;
+  call_.noted_for = call_.wait_for = pa_call::kNobody;
+  call_.out_of_memory = false;
+  call_.answers.clear();
+
+  Slots slots;
+  int32_t code = 0;
+  if (run_.has_items_) {
+    slots = run_.slots(first, count);
+    if (slots.count < count) {  // a batch over the border of two blocks
+      try {
+        gathered_items_.resize(count);
+        gathered_values_.resize(count);
+      } catch (const std::bad_alloc&) {
+        run_.end_failed(PA_STATUS_NO_MEMORY, 0, "out of memory for a batch of %llu items", static_cast<unsigned long long>(count));
+        return settle_lease(first, started);
+      }
+      for (uint64_t i = 0; i < count; i++) gathered_items_[i] = run_.slots(first + i, 1).items[0];
+      slots = {gathered_items_.data(), gathered_values_.data(), nullptr, count};
+    }
+    std::memset(slots.values, 0, count * sizeof(void*));
+  }
+  code = call_function(slots.items, slots.values);
+  now_ = os::now();
+  if (slots.values == gathered_values_.data() && slots.values)
+    for (uint64_t i = 0; i < count; i++) run_.slots(first + i, 1).values[0] = gathered_values_[i];
+  if (call_.out_of_memory) {
+    run_.end_failed(PA_STATUS_NO_MEMORY, 0, "out of memory for the answers of a batch");
+    call_.answers.clear();
+    if (!code) code = -1;
+  }
+  const bool late = timed_out();
+  const nanos duration = now_ - (lease_.attempt > 1 ? lease_.first_started : started);
+  if (code == 0 && !call_.answers.any() && !late) return settle_lease(first + count, started);
+
+  for (uint64_t i = 0; i < count; i++) {
+    const Answers::Mark mark = call_.answers.mark(i);
+    const bool ok = !late && (mark == Answers::ok || (mark == Answers::none && code == 0));
+    if (ok) continue;
+    Attempt attempt;
+    attempt.duration_ns = duration;
+    if (late) attempt.state = PA_ITEM_TIMED_OUT;
+    if (mark == Answers::failed) {
+      const Answers::Failed& failure = call_.answers.failure(i);
+      attempt.code = failure.code;
+      if (failure.message) attempt.message = failure.message.get();
+    } else {
+      attempt.code = code;
+      if (call_.noted_for != pa_call::kNobody) attempt.message = call_.message;
+    }
+    call_.wait_for = call_.server_wait_ns >= 0 && call_.wait_for != pa_call::kNobody ? first + i : pa_call::kNobody;
+    note_success(first + i - lease_.first, started);
+    void** value = run_.has_items_ ? run_.slots(first + i, 1).values : nullptr;
+    if (!settle_failure(first + i, attempt, value)) return;
+    if (call_.wait_for != pa_call::kNobody) call_.wait_for = first;  // it holds for all of the call
+  }
+  settle_lease(first + count, started);
+}
+
+// ---------------------------------------------------------------------------------------------------------- settling
+
+// The item at `index` failed, those of the lease before it succeeded. False: the lease is over.
+bool Worker::settle_failure(uint64_t index, Attempt attempt, void** value) noexcept {
+  if (attempt.state == PA_ITEM_TIMED_OUT && !*attempt.message) attempt.message = "the attempt took longer than item_timeout_ns";
+  if (value) run_.release_value(*value);
+  Failure failure;
+  failure.server_wait_ns = call_.wait_for == index ? call_.server_wait_ns : -1;
+  failure.retryable = may_retry(index, attempt);
+  failing_ = attempt;
+  const uint64_t first = lease_.first;
+  Wake wakes;
+  const Verdict verdict = run_.job.fail(now_, lease_, index, failure, *this, wakes);
+  run_.wake(wakes);
+  if (lease_.revoked) {
+    drop_revoked(index);
+    return false;
+  }
+  run_.release_items(first, index - first + (verdict == Verdict::final ? 1 : 0));
+  after_settling();
+  return true;
+}
+
+bool Worker::may_retry(uint64_t index, Attempt& attempt) noexcept {
+  const pa_retry& retry = run_.settings_.retry;
+  if (!retry.retry_if) return true;
+  pa_outcome outcome{};
+  outcome.index = index;
+  outcome.state = attempt.state;
+  outcome.code = attempt.code;
+  outcome.message = attempt.message;
+  outcome.attempts = lease_.attempt;
+  outcome.duration_ns = attempt.duration_ns;
+  outcome.key = run_.keys_.find(index);
+  const int32_t answer = retry.retry_if(retry.retry_ctx, &outcome);
+  if (answer >= 0) return answer != 0;
+  char text[PA_MESSAGE_MAX + 1];
+  std::snprintf(text, sizeof text, "%.900s (and retry_if failed with %d)", attempt.message, answer);
+  call_.note(text);
+  attempt.message = call_.message;
+  return false;
+}
+
+// Everything before `done_until` succeeded, and the lease goes on. False: it is over.
+bool Worker::settle_step(uint64_t done_until, nanos started) noexcept {
+  const uint64_t first = lease_.first, done = done_until - first;
+  note_success(done, started);
+  Wake wakes;
+  const bool go_on = run_.job.step(now_, lease_, done, *this, wakes);
+  run_.wake(wakes);
+  if (lease_.revoked) {
+    drop_revoked(done_until);
+    return false;
+  }
+  run_.release_items(first, done);
+  after_settling();
+  return go_on;
+}
+
+// Everything before `done_until` succeeded, and the lease is over.
+void Worker::settle_lease(uint64_t done_until, nanos started) noexcept {
+  const uint64_t first = lease_.first, done = done_until - first;
+  note_success(done, started);
+  Wake wakes;
+  run_.job.complete(now_, lease_, done, *this, wakes);
+  run_.wake(wakes);
+  if (lease_.revoked) return drop_revoked(done_until);
+  run_.release_items(first, done);
+  after_settling();
+}
+
+// The owner has gone, and given the items of this lease their outcomes: what was computed since comes too late.
+void Worker::drop_revoked(uint64_t run_until) noexcept {
+  if (run_.has_items_) {
+    for (uint64_t i = lease_.first; i < run_until; i++) run_.release_value(run_.slots(i, 1).values[0]);
+    run_.release_items(lease_.first, lease_.count);
+  }
+}
+
+void Worker::note_success(uint64_t count, nanos started) noexcept {
+  if (!count) return;
+  const nanos total = now_ - (lease_.attempt > 1 ? lease_.first_started : started);
+  success_duration_ns_ = total / static_cast<nanos>(count);
+  try {
+    if (!page_) page_ = &run_.receipts_.open_page();
+    page_->note(lease_.first, count, lease_.attempt, total);
+  } catch (const std::bad_alloc&) {
+    run_.out_of_memory_.store(true, std::memory_order_relaxed);
+  }
+}
+
+void Worker::after_settling() noexcept {
+  if (run_.out_of_memory_.load(std::memory_order_relaxed))
+    run_.end_failed(PA_STATUS_NO_MEMORY, 0, "out of memory for what is noted about items");
+}
+
+// The witness: under the job's lock, once for each outcome.
+
+void Worker::failed(uint64_t index, Verdict verdict) noexcept {
+  if (!run_.notes_.write(index, failing_.code, lease_.attempt, failing_.duration_ns, failing_.message))
+    run_.out_of_memory_.store(true, std::memory_order_relaxed);
+  if (verdict != Verdict::final) return;
+  run_.set_states(index, 1, static_cast<uint8_t>(failing_.state));
+  if (run_.job.config().observed) run_.completed({index, 1, lease_.attempt, failing_.duration_ns});
+}
+
+void Worker::succeeded(uint64_t first, uint64_t count) noexcept {
+  run_.completed({first, count, lease_.attempt, success_duration_ns_});
+}
+
+}  // namespace pa
+
+void pa_result::work() noexcept {
+  pa::Worker worker(*this);
+  worker.work();
+}

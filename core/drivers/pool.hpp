@@ -1,0 +1,39 @@
+// The persistent threads of libpa. The pool knows nothing of jobs or policy: it lends threads to tasks that ask for them.
+//
+// Threads are made when more are asked for than are idle, so that a task that waits inside a task never starves, and end
+// when they have been idle for a while. They are never waited for at process exit, unless they are idle.
+#pragma once
+#include <cstdint>
+
+#include "core/time.hpp"
+
+namespace pa {
+
+class PoolTask {
+ public:
+  virtual void claimed() noexcept = 0;  // a thread is about to come; called under the pool's lock, must be short
+  virtual void work() noexcept = 0;     // what a thread does for the task
+  virtual bool left() noexcept = 0;     // the thread goes; true: it was the last, and has to finish the task
+  virtual void finish() noexcept = 0;   // may take long, and may free the task
+
+ protected:
+  ~PoolTask() = default;
+};
+
+namespace pool {
+
+// Asks for `count` threads. Returns how many can come: fewer when the system refuses to make threads.
+uint32_t submit(PoolTask& task, uint32_t count) noexcept;
+// After this no further thread comes to the task.
+void withdraw(PoolTask& task) noexcept;
+// Is some thread awake that would take up a task without a system call?
+bool has_waiting_thread() noexcept;
+
+// A task that its owner no longer waits for: until `detached_done` the library stays in memory.
+void detached() noexcept;
+void detached_done() noexcept;
+// Waits for detached tasks, then ends the idle threads. False: `until` came first.
+bool drain(nanos until) noexcept;
+
+}  // namespace pool
+}  // namespace pa

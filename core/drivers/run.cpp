@@ -1,0 +1,179 @@
+#include "core/drivers/run.hpp"
+
+#include <algorithm>
+
+namespace pa {
+namespace {
+
+// A sleep costs the sleeper and the waker several microseconds each: look for so long whether it is over already.
+constexpr nanos kSpin = 20'000;
+// The kernel wakes late by about this much; where a sleep of known length is to end on time, the rest is spun.
+constexpr nanos kLateWake = 50'000;
+// Longer sleeps of known length are not worth spinning for at all.
+constexpr nanos kPacing = 5'000'000;
+// What waking a thread costs until it runs: less work than this is done by who has it already.
+constexpr nanos kWakeCost = 50'000;
+constexpr nanos kTryAlone = 20'000;
+
+}  // namespace
+
+void Run::listen() {
+  const JobConfig& config = job.config();
+  if (config.stop) config.stop->listeners().add(*this);
+  try {
+    if (config.limiter) config.limiter->listeners().add(*this);
+  } catch (...) {
+    if (config.stop) config.stop->listeners().remove(*this);
+    throw;
+  }
+  listening_ = true;
+}
+
+void Run::unlisten() noexcept {
+  if (!listening_) return;
+  listening_ = false;
+  const JobConfig& config = job.config();
+  if (config.stop) config.stop->listeners().remove(*this);
+  if (config.limiter) config.limiter->listeners().remove(*this);
+}
+
+void Run::become_quiescent() noexcept {
+  unlisten();
+  quiescent();
+}
+
+// ---------------------------------------------------------------------------------------------------------- sleeping
+
+// False: `until` has come.
+bool Run::sleep(std::atomic<uint32_t>& epoch, std::atomic<uint32_t>& sleepers, uint32_t seen, nanos now, nanos until) noexcept {
+  const bool timed = until != kNever;
+  nanos spin_until = now;
+  if (timed && until - now <= kLateWake)
+    spin_until = until;
+  else if (!timed && job.config().workers <= job.config().cpus)
+    spin_until = now + kSpin;
+  while (now < spin_until) {
+    for (int i = 0; i < 16; i++) {
+      if (epoch.load(std::memory_order_acquire) != seen) return true;
+      os::cpu_relax();
+    }
+    now = os::now();
+  }
+  if (now >= until) return false;
+  const bool on_time = timed && until - now <= kPacing;
+  sleepers.fetch_add(1, std::memory_order_seq_cst);
+  if (epoch.load(std::memory_order_seq_cst) == seen) os::futex_wait(epoch, seen, now, on_time ? until - kLateWake : until);
+  sleepers.fetch_sub(1, std::memory_order_seq_cst);
+  return true;
+}
+
+void Run::wake(Wake& wake) noexcept {
+  if (wake.takers) {
+    taker_epoch_.fetch_add(1, std::memory_order_seq_cst);
+    if (taker_sleepers_.load(std::memory_order_seq_cst)) os::futex_wake(taker_epoch_, wake.takers);
+  }
+  if (wake.owner) {
+    owner_epoch_.fetch_add(1, std::memory_order_seq_cst);
+    if (owner_sleepers_.load(std::memory_order_seq_cst)) os::futex_wake(owner_epoch_, UINT32_MAX);
+  }
+  wake = {};
+}
+
+// May run in a signal handler.
+void Run::notified() noexcept {
+  taker_epoch_.fetch_add(1, std::memory_order_seq_cst);
+  os::futex_wake(taker_epoch_, UINT32_MAX);
+  owner_epoch_.fetch_add(1, std::memory_order_seq_cst);
+  os::futex_wake(owner_epoch_, UINT32_MAX);
+}
+
+// ---------------------------------------------------------------------------------------------------------- takers
+
+Take Run::next(Lease& lease, nanos& now) noexcept {
+  for (;;) {
+    const uint32_t seen = taker_epoch_.load(std::memory_order_seq_cst);
+    if (now >= call_helpers_at_) call_helpers();
+    Wake wakes;
+    const Take take = job.take(now, lease, wakes);
+    if (wakes) wake(wakes);
+    if (take != Take::again) return take;
+    sleep(taker_epoch_, taker_sleepers_, seen, now, lease.come_back);
+    now = os::now();
+  }
+}
+
+// Called only while the owner is the one taker.
+void Run::call_helpers() noexcept {
+  call_helpers_at_ = kNever;
+  if (job.end() == End::none) pool::submit(*this, helpers_to_call_);
+}
+
+// ---------------------------------------------------------------------------------------------------------- owner
+
+void Run::conduct(const Plan& plan) noexcept {
+  nanos now = os::now();
+  uint32_t coming = 0;
+  const bool little = plan.expected_ns != 0 && plan.expected_ns < kWakeCost;
+  if (plan.owner_works && little && !pool::has_waiting_thread()) {
+    helpers_to_call_ = plan.helpers;
+    call_helpers_at_ = plan.helpers ? now + kTryAlone : kNever;
+  } else {
+    coming = pool::submit(*this, plan.helpers);
+  }
+  if (plan.owner_works || !coming) work();  // where no thread can be made, the owner does it all
+  for (;;) {
+    const uint32_t seen = owner_epoch_.load(std::memory_order_seq_cst);
+    attend();
+    now = os::now();
+    Wake wakes;
+    const End end = job.poll(now, wakes);
+    if (wakes) wake(wakes);
+    if (end != End::none) break;
+    sleep(owner_epoch_, owner_sleepers_, seen, now, job.config().deadline);
+  }
+  pool::withdraw(*this);
+  const bool detached = job.config().detachable && job.end() != End::completed;
+  if (!detached) await_others();
+  attend();
+}
+
+void Run::await_others() noexcept {
+  for (;;) {
+    const uint32_t seen = owner_epoch_.load(std::memory_order_seq_cst);
+    attend();
+    if (!others_active()) return;
+    sleep(owner_epoch_, owner_sleepers_, seen, os::now(), kNever);
+  }
+}
+
+void Run::claimed() noexcept {
+  active_.fetch_add(1, std::memory_order_relaxed);
+  retain();
+}
+
+bool Run::left() noexcept {
+  if (active_.fetch_sub(1, std::memory_order_acq_rel) == 1) return true;
+  owner_epoch_.fetch_add(1, std::memory_order_seq_cst);
+  if (owner_sleepers_.load(std::memory_order_seq_cst)) os::futex_wake(owner_epoch_, UINT32_MAX);
+  release();
+  return false;
+}
+
+// Only a thread that outlived its owner's interest gets here.
+void Run::finish() noexcept {
+  become_quiescent();
+  release();
+  pool::detached_done();
+}
+
+void Run::owner_leaves() noexcept {
+  if (others_active()) {
+    detached_.store(true, std::memory_order_release);
+    pool::detached();
+  }
+  if (active_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  become_quiescent();
+  if (detached_.load(std::memory_order_relaxed)) pool::detached_done();
+}
+
+}  // namespace pa

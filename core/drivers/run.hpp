@@ -1,0 +1,79 @@
+// A run: one job, the threads that take from it, and the owner who waits for it. Knows how takers and owner sleep and are
+// woken; what a lease means is up to the subclass.
+//
+//   takers  work(): next(), do what it says, settle with the job, wake(), until next() says done
+//   owner   conduct(): asks the pool for takers, works itself or attends to callbacks, returns when all is over
+//
+// A run is counted twice. `active` counts the threads that may touch what belongs to the user: the owner, and each thread of
+// the pool that came; at zero the run is quiescent. `references` counts those who need its memory.
+#pragma once
+#include <atomic>
+#include <cstdint>
+
+#include "core/drivers/pool.hpp"
+#include "core/job.hpp"
+#include "core/os.hpp"
+
+namespace pa {
+
+class Run : public PoolTask, private Listener {
+ public:
+  void retain() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
+  void release() noexcept {
+    if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+  }
+
+  struct Plan {
+    uint32_t helpers = 0;       // threads to ask for
+    bool owner_works = false;   // no timeout, stop or callback needs the owner's attention
+    nanos expected_ns = 0;      // what the whole run would take one thread; 0: unknown
+  };
+  // The owner's part. Work that is expected to cost less than waking a thread it does alone, until it turns out to be more. When it returns the job has ended, and nothing runs any more, except after a detached early end.
+  void conduct(const Plan& plan) noexcept;
+
+  Job job;
+
+ protected:
+  explicit Run(const JobConfig& config) : job(config) {}  // throws std::bad_alloc
+  virtual ~Run() = default;
+
+  // Lets the stop token and the limiter wake this run, from now until it is quiescent. Throws std::bad_alloc.
+  void listen();
+  void unlisten() noexcept;
+
+  // For takers: waits until there is something to do. Updates `now` with each reading of the clock.
+  Take next(Lease& lease, nanos& now) noexcept;
+  void wake(Wake& wake) noexcept;
+
+  // For the owner: what it has to do for the user, such as callbacks. Called between its sleeps.
+  virtual void attend() noexcept {}
+  // Nothing will touch what belongs to the user any more. Called exactly once.
+  virtual void quiescent() noexcept {}
+
+  void await_others() noexcept;
+  bool others_active() const { return active_.load(std::memory_order_acquire) > 1; }
+  // After conduct(): from here on the owner touches nothing that belongs to the user.
+  void owner_leaves() noexcept;
+
+ private:
+  void claimed() noexcept override;
+  bool left() noexcept override;
+  void finish() noexcept override;
+  void notified() noexcept override;
+  void become_quiescent() noexcept;
+  void call_helpers() noexcept;
+  bool sleep(std::atomic<uint32_t>& epoch, std::atomic<uint32_t>& sleepers, uint32_t seen, nanos now, nanos until) noexcept;
+
+  std::atomic<uint32_t> references_{1};
+  std::atomic<uint32_t> active_{1};
+  std::atomic<bool> detached_{false};
+  bool listening_ = false;
+  uint32_t helpers_to_call_ = 0;  // the owner works alone so far
+  nanos call_helpers_at_ = kNever;
+  alignas(64) std::atomic<uint32_t> taker_epoch_{0};
+  std::atomic<uint32_t> taker_sleepers_{0};
+  alignas(64) std::atomic<uint32_t> owner_epoch_{0};
+  std::atomic<uint32_t> owner_sleepers_{0};
+};
+
+}  // namespace pa

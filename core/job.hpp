@@ -1,0 +1,258 @@
+// A job: the scheduler of indices. It decides which of the indices 0, 1, 2, ... may run at a given instant, and knows
+// nothing of functions, items or values. It has no thread, reads no clock, and calls nobody back but the Witness.
+//
+//     Lease lease;                                  // one per taker, reused
+//     Wake wake;
+//     switch (job.take(now, lease, wake)) {
+//       case Take::lease:  run(lease.first, lease.count); job.complete(now, lease, lease.count, witness, wake); break;
+//       case Take::pull:   got = fetch(lease.count); job.supply(now, got, end, wake); break;   // and take again
+//       case Take::again:  sleep until woken, or until lease.come_back; break;
+//       case Take::done:   return;
+//     }
+//     wake_up(wake);                                // after every call: so many parked takers may find something now
+//
+// README.md beside this file has the states, the lock order and the reasons for each memory ordering.
+#pragma once
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "lanes.hpp"
+#include "lease_sizer.hpp"
+#include "limiter.hpp"
+#include "retry.hpp"
+#include "stop.hpp"
+#include "sync.hpp"
+#include "time.hpp"
+
+namespace pa {
+
+inline constexpr uint64_t kUnsized = UINT64_MAX;
+inline constexpr uint32_t kEveryone = UINT32_MAX;
+
+enum class End : uint32_t { none, completed, timed_out, aborted, cancelled, failed };
+enum class Take { lease, pull, again, done };
+enum class Verdict {
+  final,    // the item has failed
+  retry,    // it will be leased again
+  stopped,  // attempts were left, but the run has ended: it will be drained
+};
+
+// Who should be woken after a call. `owner` is the thread that waits for the job as a whole.
+struct Wake {
+  uint32_t takers = 0;
+  bool owner = false;
+  explicit operator bool() const { return takers != 0 || owner; }
+};
+
+// What a taker holds, and the taker's identity: keep one per taker and reuse it.
+struct Lease {
+  uint64_t first = 0;
+  uint64_t count = 0;
+  uint32_t attempt = 0;
+  nanos first_started = 0;  // start of the first attempt at these indices
+  nanos come_back = kNever;  // with Take::again
+  bool revoked = false;      // set by step, fail and complete: the run was detached from this taker; the lease is over, and
+                             // first and count still say what it held
+
+ private:
+  friend class Job;
+  static constexpr uint32_t kNone = UINT32_MAX;
+  LeaseSizer sizer;
+  nanos granted_at = 0;
+  uint64_t granted = 0;
+  uint32_t home = kNone;        // its lane
+  uint32_t record = kNone;      // detachable jobs: where the job notes what is out
+  uint32_t pause_epoch = 0;
+  bool registered = false;
+  bool parked = false;
+  bool keeps_time = false;      // holds the alarm that the other parked takers rely on
+  bool counted_big = false;
+};
+
+// Told what became of indices, at the moment it is decided. Called under the job's lock where that matters (see README.md):
+// it must be short, must not fail, and must not call the job.
+class Witness {
+ public:
+  virtual void failed(uint64_t index, Verdict verdict) noexcept = 0;
+  virtual void succeeded(uint64_t first, uint64_t count) noexcept = 0;  // only with JobConfig::observed
+
+ protected:
+  ~Witness() = default;
+};
+
+struct JobConfig {
+  uint64_t count = 0;      // inputs; for fetched ones a hint, or kUnsized
+  bool fetched = false;    // inputs have to be pulled: take answers Take::pull
+  bool observed = false;   // the witness wants to hear of successes, one by one and in order
+  bool detachable = false; // revoke() may be called
+  bool serial = false;     // admit nothing while anything is unresolved: input order, for one taker
+  bool batched = false;    // a lease is one call and can't be cut short
+  uint32_t workers = 1;
+  uint32_t cpus = 1;
+  uint64_t window = 0;      // admitted and not resolved, at most; 0: no bound
+  uint64_t chunk = 0;       // admit so many, resolve them all, admit the next; 0: do not
+  uint64_t batch_max = 0;   // indices per lease, where possible exactly; 0: automatic
+  nanos linger_ns = 0;      // how long pulled indices wait for a full batch
+  uint64_t lease_max = 1u << 20;
+  nanos lease_target_ns = 50'000;
+  uint64_t fixed_lease = 0;  // benchmarks only: leases of this size whatever they take
+  uint64_t tokens_per_item = 1;
+  uint64_t tokens_per_lease = 0;
+  uint64_t max_errors = 0;   // 0: never
+  nanos deadline = kNever;
+  RetryPolicy retry;
+  StopToken* stop = nullptr;
+  Limiter* limiter = nullptr;
+  uint64_t seed = 1;
+};
+
+// Indices that will not run (again), after the end.
+struct Unrun {
+  uint64_t first = 0;
+  uint64_t count = 0;
+  uint32_t attempts = 0;  // started so far
+};
+
+struct Failure {
+  bool retryable = true;
+  nanos server_wait_ns = -1;  // what the server asked for; -1: nothing
+};
+
+class Job {
+ public:
+  explicit Job(const JobConfig& config);  // throws std::bad_alloc
+
+  // ---- takers
+  Take take(nanos now, Lease& lease, Wake& wake);
+  // Answers Take::pull: `got` more inputs are there; `end`: and no more will be. False: the run was detached meanwhile, and
+  // they are not part of it.
+  bool supply(nanos now, uint64_t got, bool end, Wake& wake);
+  // The first `done` of the lease succeeded and I go on. False: the lease is over; take again.
+  bool step(nanos now, Lease& lease, uint64_t done, Witness& witness, Wake& wake);
+  // All before `index` succeeded, `index` failed; I go on with what is behind it.
+  Verdict fail(nanos now, Lease& lease, uint64_t index, Failure failure, Witness& witness, Wake& wake);
+  // The first `done` succeeded, the rest goes back unrun.
+  void complete(nanos now, Lease& lease, uint64_t done, Witness& witness, Wake& wake);
+  // A parked taker will not come back.
+  void leave(Lease& lease, Wake& wake);
+  // Must a running taker call step() now? Cheap: meant for every couple of microseconds.
+  bool needs_step(nanos now, const Lease& lease) const {
+    return attention_.load(std::memory_order_relaxed) != 0 || now >= config_.deadline ||
+           (config_.stop && config_.stop->requested()) ||
+           (config_.limiter && config_.limiter->pause_epoch() != lease.pause_epoch);
+  }
+
+  // ---- anyone
+  End poll(nanos now, Wake& wake);  // lets deadline and stop take effect
+  bool end_as(End why, Wake& wake);  // first writer wins
+  End end() const { return static_cast<End>(end_.load(std::memory_order_acquire)); }
+  uint64_t resolved() const { return resolved_.load(std::memory_order_acquire); }
+  uint64_t failures() const { return failures_.load(std::memory_order_acquire); }
+  uint64_t admitted() const;
+  uint64_t batch_size() const { return batch_size_.load(std::memory_order_relaxed); }
+  bool out_of_memory() const { return out_of_memory_.load(std::memory_order_relaxed); }
+  const JobConfig& config() const { return config_; }
+
+  // ---- after the end
+  // Takes back what running takers hold: their later calls only set lease.revoked. Appends what was taken; may throw std::bad_alloc,
+  // before it changed anything.
+  void revoke(std::vector<Unrun>& taken);
+  // Hands out, bit by bit, what nobody will run.
+  std::optional<Unrun> drain();
+  bool settled() const;  // every index is resolved or drained
+
+  // ---- tests
+  nanos next_due() const;
+  uint64_t in_window() const { return admitted() - resolved(); }
+
+ private:
+  struct Ready {  // admitted, not leased
+    uint64_t first, count;
+    nanos ripe;  // from when on it need not wait for a full batch
+  };
+  struct Record {
+    uint64_t first, count;
+    uint32_t attempts;
+    bool live, revoked;
+  };
+  enum class From { nowhere, retry, ready, fresh, lanes };
+  struct Pick {
+    From from = From::nowhere;
+    uint64_t count = 0;
+    size_t ready_at = 0;
+  };
+
+  // Everything below is called under mutex_, unless it says otherwise.
+  Take take_locked(nanos now, Lease& lease, Wake& wake);
+  bool take_from_lanes(nanos now, Lease& lease, Wake& wake);  // no lock
+  Take take_last_of_lanes(nanos now, Lease& lease);
+  void enroll(Lease& lease);                       // throws std::bad_alloc
+  bool ended(nanos now, Wake& wake);               // no lock; stop, then deadline
+  Pick pick(nanos now, const Lease& lease);
+  uint64_t pull_count(const Lease& lease) const;
+  uint64_t room() const;
+  uint64_t share_of_window(uint64_t count) const;
+  bool ripe(const Ready& ready, nanos now) const;
+  bool could_do_more(nanos now);
+  void grant(nanos now, Lease& lease, Span span, uint32_t attempt, nanos first_started);  // no lock
+  void note_out(Lease& lease);
+  void note_progress(Lease& lease, uint64_t done);
+  void close_lease(Lease& lease);
+  bool take_note_of_revocation(Lease& lease);
+  Take park(Lease& lease, nanos until);
+  void unpark(Lease& lease);
+  void commit(Lease& lease, uint64_t done, Witness& witness, Wake& wake);  // no lock where lock_commits_ is false
+  void give_back(nanos now, Lease& lease, Wake& wake);
+  void push_ready(Ready ready);
+  void share(Lease& lease, Wake& wake);            // no lock
+  void resize(nanos now, Lease& lease, uint64_t ran);
+  void finish_if_done(Wake& wake);
+  bool finish(End why, Wake& wake);                // no lock
+  void wake_takers(uint32_t count, Wake& wake) const;  // no lock
+  nanos next_alarm() const;
+
+  static constexpr uint32_t kEnded = 1u << 31;
+
+  const JobConfig config_;
+  const bool use_lanes_;     // sized, and no policy that needs an order of admission
+  const bool lock_commits_;  // commits go through mutex_
+  Lanes lanes_;
+
+  // Read by every taker, written seldom.
+  alignas(64) Atomic<uint32_t> attention_{0};  // kEnded, plus the number of takers that wait for work on the lanes
+  Atomic<uint32_t> end_{0};
+  Atomic<nanos> retry_due_{kNever};
+  Atomic<uint32_t> ready_spans_{0};
+  Atomic<bool> out_of_memory_{false};
+  // Written by every commit.
+  alignas(64) Atomic<uint64_t> resolved_{0};
+  Atomic<uint64_t> failures_{0};
+  Atomic<uint64_t> drained_{0};
+  Atomic<uint32_t> parked_{0};
+  Atomic<uint32_t> big_leases_{0};
+  Atomic<uint64_t> batch_size_{0};
+
+  // Lock order: mutex_, then the limiter's own, then whatever the witness takes.
+  alignas(64) mutable Mutex mutex_;
+  uint64_t next_ = 0;        // indices below are admitted
+  uint64_t chunk_end_ = 0;
+  uint64_t sequence_ = 0;
+  uint32_t running_ = 0;     // leases out; counted for fetched jobs, which have one taker more than workers
+  uint32_t takers_ = 0;      // that ever came
+  nanos alarm_ = kNever;     // when the taker that keeps the time will come back
+  nanos pull_started_ = 0;
+  bool input_done_ = false;
+  bool pulling_ = false;
+  bool slow_source_ = false;
+  bool has_timekeeper_ = false;
+  bool sealed_ = false;      // revoked: nothing more is admitted
+  RetryQueue waiting_;
+  std::vector<Ready> ready_;
+  std::vector<Record> records_;
+  std::vector<uint32_t> free_records_;
+  Random random_;
+};
+
+}  // namespace pa

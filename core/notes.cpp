@@ -1,0 +1,40 @@
+#include "notes.hpp"
+
+#include <cstring>
+#include <new>
+
+namespace pa {
+
+bool Notes::write(uint64_t index, int32_t code, uint32_t attempts, nanos duration_ns, const char* message) noexcept {
+  try {
+    std::unique_ptr<char[]> copy;
+    if (message && *message) {
+      const size_t size = std::strlen(message) + 1;
+      copy.reset(new char[size]);
+      std::memcpy(copy.get(), message, size);
+    }
+    std::lock_guard lock(mutex_);
+    notes_[index] = {code, attempts, duration_ns, std::move(copy)};
+    return true;
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+}
+
+bool Notes::write_attempts(uint64_t index, uint32_t attempts) noexcept {
+  try {
+    std::lock_guard lock(mutex_);
+    notes_[index].attempts = attempts;
+    return true;
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+}
+
+const Note* Notes::find(uint64_t index) const {
+  std::lock_guard lock(mutex_);
+  const auto found = notes_.find(index);
+  return found == notes_.end() ? nullptr : &found->second;
+}
+
+}  // namespace pa

@@ -1,0 +1,48 @@
+// Everything that libpa asks of the operating system, in one place: the rest of the engine is portable C++.
+#pragma once
+#include <atomic>
+#include <cstdint>
+
+#include "time.hpp"
+
+namespace pa::os {
+
+nanos now();  // CLOCK_MONOTONIC
+
+// Sleeps while `word` is `seen`, until a wake or `until`; may return early. `now` saves a reading of the clock.
+void futex_wait(std::atomic<uint32_t>& word, uint32_t seen, nanos now, nanos until) noexcept;
+// Wakes up to `count` sleepers. Keeps errno: it is called in signal handlers.
+void futex_wake(std::atomic<uint32_t>& word, uint32_t count) noexcept;
+
+inline void cpu_relax() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+// CPUs that this process may use: its affinity and its cgroup's quota (versions 1 and 2), at least 1.
+uint32_t usable_cpus();
+// The quota of the cgroup of a process, rounded up, or 0 if it has none. `root` is "" but in tests.
+uint32_t cgroup_cpus(const char* root);
+
+// How often this process was forked since the library was loaded: objects remember the generation they were born in.
+uint32_t fork_generation() noexcept;
+
+// Starts a thread that blocks all signals. False with errno if the system refuses.
+using ThreadHandle = unsigned long;
+bool start_thread(void (*body)(void*), void* argument, ThreadHandle& handle) noexcept;
+void join_thread(ThreadHandle handle) noexcept;
+// Lets this thread's timed sleeps end on time, not up to 50 us late.
+void precise_sleeps() noexcept;
+
+// Keeps this library in memory although the program may dlclose it; one unpin for each pin.
+void* pin_library() noexcept;
+void unpin_library(void* pin) noexcept;
+
+// Zeroed memory in whole pages, huge ones where they help. nullptr if there is none.
+void* map_pages(uint64_t bytes) noexcept;
+void unmap_pages(void* memory, uint64_t bytes) noexcept;
+
+}  // namespace pa::os
