@@ -568,11 +568,10 @@ static inline void pa_item_loop(pa_span *span) {
   const uint64_t count = span->count;
   uint64_t i;
   for (i = span->at; i < count; i++) {
-    void *value = NULL;
     int32_t code;
     span->at = i;
-    code = fn(ctx, items[i], &value, call);
-    values[i] = value;
+    values[i] = NULL;
+    code = fn(ctx, items[i], &values[i], call);
     if (code != 0) {
       span->code = code;
       return;
