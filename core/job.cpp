@@ -122,30 +122,43 @@ void Job::leave(Lease& lease, Wake& wake) {
   wake_takers(1, wake);
 }
 
-nanos Job::next_alarm() const {
-  nanos alarm = waiting_.next_due();
-  for (const Ready& ready : ready_) alarm = std::min(alarm, ready.ripe);
+// When time alone can make something possible. What is possible already, and still not picked, waits for a place among the
+// running or for tokens.
+nanos Job::next_alarm(nanos now) const {
+  nanos alarm = waiting_.next_due() > now ? waiting_.next_due() : kNever;
+  for (const Ready& ready : ready_)
+    if (ready.ripe > now) alarm = std::min(alarm, ready.ripe);
   return alarm;
 }
 
 // ---------------------------------------------------------------------------------------------------------- take
 
 Take Job::take(nanos now, Lease& lease, Wake& wake) {
-  if (use_lanes_ && lease.registered && !lease.parked && now < retry_due_.load(kRelaxed) && ready_spans_.load(kRelaxed) == 0) {
+  if (use_lanes_ && !lease.parked && now < retry_due_.load(kRelaxed) && ready_spans_.load(kRelaxed) == 0) {
     if (ended(now, wake)) return Take::done;
+    if (!lease.registered && !try_enroll(lease, wake)) return Take::done;
     if (take_from_lanes(now, lease, wake)) return Take::lease;
   }
   std::lock_guard lock(mutex_);
   unpark(lease);
-  if (ended(now, wake)) return Take::done;
+  if (ended(now, wake) || !try_enroll_locked(lease, wake)) return Take::done;
+  return take_locked(now, lease, wake);
+}
+
+bool Job::try_enroll(Lease& lease, Wake& wake) {
+  std::lock_guard lock(mutex_);
+  return try_enroll_locked(lease, wake);
+}
+
+bool Job::try_enroll_locked(Lease& lease, Wake& wake) {
   try {
     enroll(lease);
+    return true;
   } catch (const std::bad_alloc&) {
     out_of_memory_.store(true, kRelaxed);
     finish(End::failed, wake);
-    return Take::done;
+    return false;
   }
-  return take_locked(now, lease, wake);
 }
 
 // Reserves what a taker may need later where there is no way to fail: room to give a lease back, and its record.
@@ -187,7 +200,7 @@ bool Job::take_from_lanes(nanos now, Lease& lease, Wake& wake) {
 }
 
 Take Job::take_locked(nanos now, Lease& lease, Wake& wake) {
-  const nanos alarm = next_alarm();
+  const nanos alarm = next_alarm(now);
   const Pick pick = this->pick(now, lease);
   if (pick.from == From::nowhere) {
     if (use_lanes_) {
@@ -201,7 +214,7 @@ Take Job::take_locked(nanos now, Lease& lease, Wake& wake) {
       lease.first = next_;
       lease.count = count;
       lease.attempt = 0;
-      if (could_do_more(now)) wake_takers(1, wake);
+      pass_on(now, true, wake);
       return Take::pull;
     }
     const bool only_waiting = input_done_ && !pulling_ && next_ - resolved_.load(kRelaxed) == waiting_.size();
@@ -225,7 +238,8 @@ Take Job::take_locked(nanos now, Lease& lease, Wake& wake) {
         return Take::done;
       }
       parked_.fetch_add(1, kOrdered);
-      return park(lease, std::min(tokens.when, alarm > now ? alarm : kNever));
+      const nanos until = tokens.come_back < config_.deadline ? tokens.come_back : tokens.when;
+      return park(lease, std::min(until, alarm));
     }
     if (!by_lease) count = tokens.units;
     more_tokens = tokens.more;
@@ -254,10 +268,14 @@ Take Job::take_locked(nanos now, Lease& lease, Wake& wake) {
   }
   note_out(lease);
 
-  // The wake chain: if another take could succeed now, or nobody keeps the time any more, one parked taker looks.
-  const bool time_matters = config_.limiter || config_.deadline != kNever || next_alarm() != kNever;
-  if ((more_tokens && could_do_more(now)) || (time_matters && !has_timekeeper_)) wake_takers(1, wake);
+  pass_on(now, more_tokens, wake);
   return Take::lease;
+}
+
+// The wake chain: if another take could succeed now, or nobody keeps the time any more, one parked taker looks.
+void Job::pass_on(nanos now, bool more_tokens, Wake& wake) {
+  const bool time_matters = config_.limiter || config_.deadline != kNever || next_alarm(now) != kNever;
+  if (could_do_more(now, more_tokens) || (time_matters && !has_timekeeper_)) wake_takers(1, wake);
 }
 
 // The lanes looked empty. Announce first, then look again; whoever publishes does so first and then looks for those who
@@ -285,6 +303,7 @@ Take Job::take_last_of_lanes(nanos now, Lease& lease) {
 Job::Pick Job::pick(nanos now, const Lease& lease) {
   if (config_.fetched && running_ >= config_.workers) return {};
   if (waiting_.next_due() <= now) return {From::retry, 1, 0};
+  if (config_.serial && !waiting_.empty()) return {};  // nothing overtakes an item that is to be retried
   for (size_t i = 0; i < ready_.size(); i++) {
     if (!ripe(ready_[i], now)) continue;
     const uint64_t most = config_.batch_max ? config_.batch_max : share_of_window(std::min(lease.sizer.size, config_.lease_max));
@@ -317,7 +336,10 @@ uint64_t Job::room() const {
   const uint64_t out = next_ - resolved_.load(kRelaxed);
   uint64_t room = UINT64_MAX;
   if (config_.window) room = config_.window > out ? config_.window - out : 0;
-  if (config_.chunk) room = std::min(room, out == 0 ? config_.chunk : chunk_end_ > next_ ? chunk_end_ - next_ : 0);
+  if (config_.chunk) {
+    const bool next_chunk = out == 0 && next_ == chunk_end_;
+    room = std::min(room, next_chunk ? config_.chunk : chunk_end_ - next_);
+  }
   if (config_.serial && out != 0) room = 0;
   return room;
 }
@@ -335,9 +357,10 @@ uint64_t Job::pull_count(const Lease& lease) const {
   return std::min(count, room());
 }
 
-bool Job::could_do_more(nanos now) {
+// Could another take have a lease or a pull now?
+bool Job::could_do_more(nanos now, bool more_tokens) {
   Lease probe;
-  return use_lanes_ || pick(now, probe).from != From::nowhere || pull_count(probe) != 0;
+  return use_lanes_ || (more_tokens && pick(now, probe).from != From::nowhere) || pull_count(probe) != 0;
 }
 
 bool Job::supply(nanos now, uint64_t got, bool end, Wake& wake) {
@@ -439,6 +462,7 @@ void Job::share(Lease& lease, Wake& wake) {
   if (lease.count < 2 || lease.attempt != 1 || config_.fixed_lease || !(attention_.load(kRelaxed) & ~kEnded)) return;
   const uint64_t keep = lease.count - lease.count / 2;
   if (!lanes_.publish(lease.home, {lease.first + keep, lease.count - keep})) return;
+  lease.granted -= lease.count - keep;
   lease.count = keep;
   wake_takers(1, wake);
 }
@@ -591,7 +615,7 @@ std::optional<Unrun> Job::drain() {
       const Span span = lanes_.take_all(lane);
       unrun = {span.first, span.count, 0};
     }
-  } else if (config_.count != kUnsized && next_ < config_.count && end() != End::completed) {
+  } else if (config_.count != kUnsized && next_ < config_.count && end() != End::completed && (sealed_ || !pulling_)) {
     unrun = {next_, config_.count - next_, 0};
     next_ = config_.count;
   }
@@ -602,7 +626,7 @@ std::optional<Unrun> Job::drain() {
 
 bool Job::settled() const {
   std::lock_guard lock(mutex_);
-  if (end() == End::none) return false;
+  if (end() == End::none || (pulling_ && !sealed_)) return false;
   const bool padded = config_.count != kUnsized && end() != End::completed;
   const uint64_t total = padded ? std::max(next_, config_.count) : next_;
   return resolved_.load(kOrdered) + drained_.load(kOrdered) >= total;

@@ -159,7 +159,7 @@ class Job {
   // Takes back what running takers hold: their later calls only set lease.revoked. Appends what was taken; may throw std::bad_alloc,
   // before it changed anything.
   void revoke(std::vector<Unrun>& taken);
-  // Hands out, bit by bit, what nobody will run.
+  // Hands out, bit by bit, what nobody will run. While a pull is under way more may come.
   std::optional<Unrun> drain();
   bool settled() const;  // every index is resolved or drained
 
@@ -188,6 +188,8 @@ class Job {
   Take take_locked(nanos now, Lease& lease, Wake& wake);
   bool take_from_lanes(nanos now, Lease& lease, Wake& wake);  // no lock
   Take take_last_of_lanes(nanos now, Lease& lease);
+  bool try_enroll(Lease& lease, Wake& wake);       // takes the lock; false: no memory, the job has failed
+  bool try_enroll_locked(Lease& lease, Wake& wake);
   void enroll(Lease& lease);                       // throws std::bad_alloc
   bool ended(nanos now, Wake& wake);               // no lock; stop, then deadline
   Pick pick(nanos now, const Lease& lease);
@@ -195,7 +197,8 @@ class Job {
   uint64_t room() const;
   uint64_t share_of_window(uint64_t count) const;
   bool ripe(const Ready& ready, nanos now) const;
-  bool could_do_more(nanos now);
+  bool could_do_more(nanos now, bool more_tokens);
+  void pass_on(nanos now, bool more_tokens, Wake& wake);
   void grant(nanos now, Lease& lease, Span span, uint32_t attempt, nanos first_started);  // no lock
   void note_out(Lease& lease);
   void note_progress(Lease& lease, uint64_t done);
@@ -211,7 +214,7 @@ class Job {
   void finish_if_done(Wake& wake);
   bool finish(End why, Wake& wake);                // no lock
   void wake_takers(uint32_t count, Wake& wake) const;  // no lock
-  nanos next_alarm() const;
+  nanos next_alarm(nanos now) const;
 
   static constexpr uint32_t kEnded = 1u << 31;
 

@@ -28,25 +28,25 @@ void Limiter::start(nanos now) {
 Limiter::Grant Limiter::take(nanos now, uint64_t want, uint64_t cost) {
   std::lock_guard lock(mutex_);
   start(now);
-  if (now < paused_until_) return {0, false, paused_until_};
+  if (now < paused_until_) return {0, false, paused_until_, paused_until_};
   const ticks present = ticks{now} * kTicks;
   empty_at_ = std::max(empty_at_, full_at(now));  // idling earns no more than the burst
   const ticks filled = present - empty_at_;
   const uint64_t tokens = filled > 0 ? static_cast<uint64_t>(filled / interval_) : 0;
   const uint64_t units = std::min(want, tokens / cost);
   empty_at_ += ticks{interval_} * static_cast<int64_t>(units * cost);
-  if (units) return {units, tokens / cost > units, 0};
+  if (units) return {units, tokens / cost > units, 0, 0};
   const auto instant = [&](uint64_t count) {
     return static_cast<nanos>((empty_at_ + ticks{interval_} * static_cast<int64_t>(count) + kTicks - 1) / kTicks);
   };
   const nanos one = instant(cost);
   const nanos several = instant(std::max<uint64_t>(cost, static_cast<uint64_t>(burst_) / 2));
-  return {0, false, std::max(one, std::min(several, after(now, kWorthWakingFor)))};
+  return {0, false, one, std::max(one, std::min(several, after(now, kWorthWakingFor)))};
 }
 
 void Limiter::refund(uint64_t tokens, nanos granted, nanos now) {
   std::lock_guard lock(mutex_);
-  if (granted < paused_until_) return;
+  if (granted <= paused_until_ || granted <= rate_set_at_) return;
   const ticks lost = (ticks{now - granted} * kTicks + interval_ - 1) / interval_;
   if (ticks{static_cast<int64_t>(tokens)} > lost) empty_at_ -= (static_cast<int64_t>(tokens) - lost) * interval_;
 }
@@ -83,6 +83,7 @@ void Limiter::set_rate(const Rate& rate, nanos now) {
     const ticks balance = ticks{now} * kTicks - empty_at_;
     const int64_t old_interval = interval_;
     load(rate);
+    rate_set_at_ = now;
     // The same number of tokens (or of tokens owed) as before, in the new interval.
     const ticks whole = balance / old_interval, part = balance % old_interval;
     empty_at_ = ticks{now} * kTicks - whole * interval_ - part * interval_ / old_interval;

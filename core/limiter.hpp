@@ -26,12 +26,13 @@ class Limiter {
     uint64_t units = 0;  // of the units asked for, so many may go ahead: their tokens are taken
     bool more = false;   // another unit could be had right now
     nanos when = 0;      // units = 0: nothing can be had before
+    nanos come_back = 0;  // and a sleeper had better look then: later, where the bucket can hold what comes meanwhile
   };
   // Takes tokens for up to `want` units of `cost` tokens each, as many as are in the bucket.
   Grant take(nanos now, uint64_t want, uint64_t cost);
 
   // Gives back tokens that were taken at `granted` and not used: less what the full bucket would have lost meanwhile, and
-  // nothing across a pause, or the bound of the rate would break.
+  // nothing across a pause or a change of the rate, or the bound of the rate would break.
   void refund(uint64_t tokens, nanos granted, nanos now);
 
   void pause(nanos until);                        // furthest deadline wins; afterwards at most one token is there
@@ -57,7 +58,8 @@ class Limiter {
   int64_t interval_ = 0;
   int64_t burst_ = 1;
   ticks empty_at_ = 0;
-  nanos paused_until_ = 0;
+  nanos paused_until_ = -1;
+  nanos rate_set_at_ = -1;
   bool started_ = false;
   Atomic<uint32_t> pause_epoch_{0};
   Listeners listeners_;

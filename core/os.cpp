@@ -37,6 +37,14 @@ void futex_wait(std::atomic<uint32_t>& word, uint32_t seen, nanos now, nanos unt
   syscall(SYS_futex, reinterpret_cast<uint32_t*>(&word), FUTEX_WAIT_PRIVATE, seen, until == kNever ? nullptr : &relative, nullptr, 0);
 }
 
+// Only for the sleep itself: the slack is the thread's, and the user's own sleeps are none of our business.
+void futex_wait_precisely(std::atomic<uint32_t>& word, uint32_t seen, nanos now, nanos until) noexcept {
+  const int slack = prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0);
+  prctl(PR_SET_TIMERSLACK, 1UL, 0, 0, 0);
+  futex_wait(word, seen, now, until);
+  prctl(PR_SET_TIMERSLACK, slack > 0 ? static_cast<unsigned long>(slack) : 0UL, 0, 0, 0);
+}
+
 void futex_wake(std::atomic<uint32_t>& word, uint32_t count) noexcept {
   const int saved = errno;
   syscall(SYS_futex, reinterpret_cast<uint32_t*>(&word), FUTEX_WAKE_PRIVATE, std::min<uint32_t>(count, INT_MAX), nullptr, nullptr, 0);
@@ -199,8 +207,6 @@ bool start_thread(void (*body)(void*), void* argument, ThreadHandle& handle) noe
 }
 
 void join_thread(ThreadHandle handle) noexcept { pthread_join(handle, nullptr); }
-
-void precise_sleeps() noexcept { prctl(PR_SET_TIMERSLACK, 1UL, 0, 0, 0); }
 
 // ---------------------------------------------------------------------------------------------------------- memory
 

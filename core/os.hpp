@@ -11,6 +11,8 @@ nanos now();  // CLOCK_MONOTONIC
 
 // Sleeps while `word` is `seen`, until a wake or `until`; may return early. `now` saves a reading of the clock.
 void futex_wait(std::atomic<uint32_t>& word, uint32_t seen, nanos now, nanos until) noexcept;
+// The same, but ends on time and not up to 50 us late, which the kernel otherwise allows itself.
+void futex_wait_precisely(std::atomic<uint32_t>& word, uint32_t seen, nanos now, nanos until) noexcept;
 // Wakes up to `count` sleepers. Keeps errno: it is called in signal handlers.
 void futex_wake(std::atomic<uint32_t>& word, uint32_t count) noexcept;
 
@@ -34,8 +36,6 @@ uint32_t fork_generation() noexcept;
 using ThreadHandle = unsigned long;
 bool start_thread(void (*body)(void*), void* argument, ThreadHandle& handle) noexcept;
 void join_thread(ThreadHandle handle) noexcept;
-// Lets this thread's timed sleeps end on time, not up to 50 us late.
-void precise_sleeps() noexcept;
 
 // Keeps this library in memory although the program may dlclose it; one unpin for each pin.
 void* pin_library() noexcept;

@@ -5,20 +5,15 @@
 
 namespace pa {
 
-void Receipts::Page::note(uint64_t first, uint64_t count, uint32_t attempts, nanos total_ns) {
-  std::lock_guard lock(mutex_);
-  if (sealed_) return;
-  const nanos each = total_ns / static_cast<nanos>(std::max<uint64_t>(1, count));
-  while (count) {
-    const auto part = static_cast<uint32_t>(std::min<uint64_t>(count, UINT32_MAX));
-    entries_.push_back({first, part, attempts, each});
-    first += part;
-    count -= part;
-  }
+void Receipts::Page::note(const Receipt* receipts, size_t count) {
+  std::unique_lock lock(mutex_, std::defer_lock);
+  if (shared_) lock.lock();
+  if (!sealed_) entries_.insert(entries_.end(), receipts, receipts + count);
 }
 
 Receipts::Page& Receipts::open_page() {
-  auto page = std::make_unique<Page>();
+  auto page = std::make_unique<Page>(shared_);
+  page->entries_.reserve(16);
   std::lock_guard lock(mutex_);
   pages_.push_back(std::move(page));
   return *pages_.back();

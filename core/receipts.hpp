@@ -13,23 +13,28 @@ namespace pa {
 
 struct Receipt {
   uint64_t first;
-  uint32_t count;
+  uint64_t count;
   uint32_t attempts;
   nanos duration_ns;  // of each item
 };
 
 class Receipts {
  public:
-  // The receipts that one taker writes. Once the book is sealed nothing more is noted: its reader needs no lock then.
+  // `shared`: a taker may still write when somebody reads. Then each note takes a lock, and none is taken once it is sealed.
+  explicit Receipts(bool shared) : shared_(shared) {}
+
+  // The receipts that one taker writes.
   class Page {
    public:
-    void note(uint64_t first, uint64_t count, uint32_t attempts, nanos total_ns);  // throws std::bad_alloc
+    explicit Page(bool shared) : shared_(shared) {}
+    void note(const Receipt* receipts, size_t count);  // throws std::bad_alloc
 
    private:
     friend class Receipts;
-    Mutex mutex_;
+    const bool shared_;
     bool sealed_ = false;
     std::vector<Receipt> entries_;
+    Mutex mutex_;
   };
 
   Page& open_page();  // throws std::bad_alloc; the page lives as long as the book
@@ -39,6 +44,7 @@ class Receipts {
   Receipt find(uint64_t index) const;
 
  private:
+  const bool shared_;
   Mutex mutex_;
   std::vector<std::unique_ptr<Page>> pages_;
   mutable Mutex sorting_;

@@ -46,6 +46,7 @@ struct pa_pending final : pa::PoolTask, pa::Shared {
 
  private:
   void claimed() noexcept override {}
+  bool brisk() const noexcept override { return false; }
   void work() noexcept override {
     status_ = run_->run(&error_);
     done_.store(1, std::memory_order_release);

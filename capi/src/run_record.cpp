@@ -56,7 +56,8 @@ pa_result::pa_result(const pa::Work& work, const pa::Settings& settings, nanos n
       commit_each_(job.config().observed || job.config().detachable || settings.item_timeout_ns > 0),
       is_inline_(settings.executor == PA_EXECUTOR_INLINE),
       release_item_(work.from_source() ? work.source.release_item : settings.release_item),
-      release_item_ctx_(work.from_source() ? work.source.ctx : settings.release_ctx) {
+      release_item_ctx_(work.from_source() ? work.source.ctx : settings.release_ctx),
+      receipts_(job.config().detachable) {
   if (!growing_) array_ = pa::ArrayStorage(work.items, work.count, has_items_);
 }
 

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstring>
 #include <exception>
+#include <iterator>
 
 namespace pa {
 namespace {
@@ -42,6 +43,8 @@ void Worker::work() noexcept {
       now_ = os::now();
     }
   }
+  hand_in_receipts();
+  after_settling();
   if (started && options.worker_stop) options.worker_stop(options.worker_ctx);
 }
 
@@ -357,12 +360,20 @@ void Worker::note_success(uint64_t count, nanos started) noexcept {
   if (!count) return;
   const nanos total = now_ - (lease_.attempt > 1 ? lease_.first_started : started);
   success_duration_ns_ = total / static_cast<nanos>(count);
+  receipt_[receipt_count_++] = {lease_.first, count, lease_.attempt, success_duration_ns_};
+  // While the owner may leave at any time, what he is to find must be there at once.
+  if (receipt_count_ == std::size(receipt_) || run_.job.config().detachable) hand_in_receipts();
+}
+
+void Worker::hand_in_receipts() noexcept {
+  if (!receipt_count_) return;
   try {
     if (!page_) page_ = &run_.receipts_.open_page();
-    page_->note(lease_.first, count, lease_.attempt, total);
+    page_->note(receipt_, receipt_count_);
   } catch (const std::bad_alloc&) {
     run_.out_of_memory_.store(true, std::memory_order_relaxed);
   }
+  receipt_count_ = 0;
 }
 
 void Worker::after_settling() noexcept {

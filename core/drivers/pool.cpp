@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/os.hpp"
+#include "core/sync.hpp"
 
 namespace pa::pool {
 namespace {
@@ -42,19 +43,19 @@ class Pool {
   void serve(Thread* self) noexcept;
   void finish(PoolTask& task) noexcept;
   bool claim(PoolTask*& task, uint32_t& seen);
-  bool wait(uint32_t seen) noexcept;
+  bool wait(uint32_t seen, bool may_spin) noexcept;
   bool add_thread() noexcept;
-  void retire(std::unique_lock<std::mutex>& lock) noexcept;
+  void retire(std::unique_lock<Mutex>& lock) noexcept;
   static void reap(Thread* finished) noexcept;
 
-  std::mutex mutex_;
+  Mutex mutex_;
   std::deque<Request> requests_;
   Thread* finished_ = nullptr;     // ended, to be joined: a thread's last steps lie in this library
   uint32_t threads_ = 0;
   uint32_t idle_ = 0;              // not serving a task
   uint32_t detached_ = 0;
   void* pin_ = nullptr;
-  bool retiring_ = false;
+  std::atomic<bool> retiring_{false};
   alignas(64) std::atomic<uint32_t> epoch_{0};     // changes with every request
   std::atomic<uint32_t> sleepers_{0};
   std::atomic<uint32_t> spinners_{0};
@@ -117,12 +118,13 @@ bool Pool::claim(PoolTask*& task, uint32_t& seen) {
 }
 
 void Pool::serve(Thread* self) noexcept {
-  os::precise_sleeps();
+  bool may_spin = true;
   for (;;) {
     PoolTask* task = nullptr;
     uint32_t seen = 0;
     if (claim(task, seen)) {
       task->work();
+      may_spin = task->brisk();
       {
         std::lock_guard lock(mutex_);  // before `left`, after which its owner may submit again and count on this thread
         idle_++;
@@ -130,7 +132,7 @@ void Pool::serve(Thread* self) noexcept {
       if (task->left()) finish(*task);
       continue;
     }
-    if (wait(seen)) continue;
+    if (wait(seen, may_spin)) continue;
     std::lock_guard lock(mutex_);
     if (!requests_.empty()) continue;
     idle_--;
@@ -159,11 +161,11 @@ void Pool::finish(PoolTask& task) noexcept {
 }
 
 // False: nothing came for so long, or everybody is asked to go.
-bool Pool::wait(uint32_t seen) noexcept {
+bool Pool::wait(uint32_t seen, bool may_spin) noexcept {
   nanos now = os::now();
   const nanos start = now;
   if (spinners_.fetch_add(1, std::memory_order_relaxed) < os::usable_cpus()) {
-    while (now - start < kSpin) {
+    while (may_spin && now - start < kSpin) {
       for (int i = 0; i < 16; i++) {
         if (epoch_.load(std::memory_order_acquire) != seen) {
           spinners_.fetch_sub(1, std::memory_order_relaxed);
@@ -177,15 +179,12 @@ bool Pool::wait(uint32_t seen) noexcept {
   sleepers_.fetch_add(1, std::memory_order_seq_cst);
   spinners_.fetch_sub(1, std::memory_order_relaxed);
   while (epoch_.load(std::memory_order_seq_cst) == seen && now - start < kIdleLimit) {
-    {
-      std::lock_guard lock(mutex_);
-      if (retiring_) break;
-    }
+    if (retiring_.load(std::memory_order_seq_cst)) break;
     os::futex_wait(epoch_, seen, now, start + kIdleLimit);
     now = os::now();
   }
   sleepers_.fetch_sub(1, std::memory_order_seq_cst);
-  return epoch_.load(std::memory_order_seq_cst) != seen && now - start < kIdleLimit;
+  return epoch_.load(std::memory_order_seq_cst) != seen;
 }
 
 void Pool::reap(Thread* finished) noexcept {
@@ -198,7 +197,7 @@ void Pool::reap(Thread* finished) noexcept {
 }
 
 // Ends the threads that serve no task, and waits until they have gone.
-void Pool::retire(std::unique_lock<std::mutex>& lock) noexcept {
+void Pool::retire(std::unique_lock<Mutex>& lock) noexcept {
   retiring_ = true;
   while (idle_) {
     const uint32_t seen = quiet_.load(std::memory_order_seq_cst);

@@ -13,6 +13,7 @@ class PoolTask {
  public:
   virtual void claimed() noexcept = 0;  // a thread is about to come; called under the pool's lock, must be short
   virtual void work() noexcept = 0;     // what a thread does for the task
+  virtual bool brisk() const noexcept = 0;  // more such work may follow at once: a thread does well to look for it a moment
   virtual bool left() noexcept = 0;     // the thread goes; true: it was the last, and has to finish the task
   virtual void finish() noexcept = 0;   // may take long, and may free the task
 

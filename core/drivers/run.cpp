@@ -11,9 +11,12 @@ constexpr nanos kSpin = 20'000;
 constexpr nanos kLateWake = 50'000;
 // Longer sleeps of known length are not worth spinning for at all.
 constexpr nanos kPacing = 5'000'000;
-// What waking a thread costs until it runs: less work than this is done by who has it already.
-constexpr nanos kWakeCost = 50'000;
-constexpr nanos kTryAlone = 20'000;
+// Waking a thread costs about 50 us until it runs: less work than this is done by who has it already.
+constexpr nanos kWorthWakingFor = 100'000;
+// Unless the last run was over so short a time ago that threads still look for work, and will find the next run, too.
+constexpr nanos kBackToBack = 20'000;
+
+std::atomic<nanos> last_run_over{0};
 
 }  // namespace
 
@@ -62,7 +65,12 @@ bool Run::sleep(std::atomic<uint32_t>& epoch, std::atomic<uint32_t>& sleepers, u
   if (now >= until) return false;
   const bool on_time = timed && until - now <= kPacing;
   sleepers.fetch_add(1, std::memory_order_seq_cst);
-  if (epoch.load(std::memory_order_seq_cst) == seen) os::futex_wait(epoch, seen, now, on_time ? until - kLateWake : until);
+  if (epoch.load(std::memory_order_seq_cst) == seen) {
+    if (on_time)
+      os::futex_wait_precisely(epoch, seen, now, until - kLateWake);
+    else
+      os::futex_wait(epoch, seen, now, until);
+  }
   sleepers.fetch_sub(1, std::memory_order_seq_cst);
   return true;
 }
@@ -113,10 +121,11 @@ void Run::call_helpers() noexcept {
 void Run::conduct(const Plan& plan) noexcept {
   nanos now = os::now();
   uint32_t coming = 0;
-  const bool little = plan.expected_ns != 0 && plan.expected_ns < kWakeCost;
-  if (plan.owner_works && little && !pool::has_waiting_thread()) {
+  const bool little = plan.expected_ns != 0 && plan.expected_ns < kWorthWakingFor;
+  const bool back_to_back = now - last_run_over.load(std::memory_order_relaxed) < kBackToBack;
+  if (plan.owner_works && little && !back_to_back && !pool::has_waiting_thread()) {
     helpers_to_call_ = plan.helpers;
-    call_helpers_at_ = plan.helpers ? now + kTryAlone : kNever;
+    call_helpers_at_ = plan.helpers ? now + 2 * plan.expected_ns : kNever;
   } else {
     coming = pool::submit(*this, plan.helpers);
   }
@@ -135,6 +144,7 @@ void Run::conduct(const Plan& plan) noexcept {
   const bool detached = job.config().detachable && job.end() != End::completed;
   if (!detached) await_others();
   attend();
+  last_run_over.store(os::now(), std::memory_order_relaxed);
 }
 
 void Run::await_others() noexcept {
@@ -152,9 +162,12 @@ void Run::claimed() noexcept {
 }
 
 bool Run::left() noexcept {
-  if (active_.fetch_sub(1, std::memory_order_acq_rel) == 1) return true;
-  owner_epoch_.fetch_add(1, std::memory_order_seq_cst);
-  if (owner_sleepers_.load(std::memory_order_seq_cst)) os::futex_wake(owner_epoch_, UINT32_MAX);
+  const uint32_t active = active_.fetch_sub(1, std::memory_order_acq_rel) - 1;
+  if (active == 0) return true;
+  if (active == 1) {  // what is left is the owner, who may be waiting for that
+    owner_epoch_.fetch_add(1, std::memory_order_seq_cst);
+    if (owner_sleepers_.load(std::memory_order_seq_cst)) os::futex_wake(owner_epoch_, UINT32_MAX);
+  }
   release();
   return false;
 }

@@ -57,6 +57,7 @@ class Run : public PoolTask, private Listener {
 
  private:
   void claimed() noexcept override;
+  bool brisk() const noexcept override { return job.config().workers <= job.config().cpus; }
   bool left() noexcept override;
   void finish() noexcept override;
   void notified() noexcept override;
