@@ -36,7 +36,8 @@ Job::Job(const JobConfig& config)
   chunk_end_ = config.chunk;
   input_done_ = !config.fetched && next_ >= config.count;
   Wake nobody;
-  if (input_done_ && config.count == 0) finish(End::completed, nobody);
+  if (config.stop && config.stop->requested()) finish(End::cancelled, nobody);
+  if (input_done_ && config.count == 0) finish_resolved(nobody);
 }
 
 // ---------------------------------------------------------------------------------------------------------- the end
@@ -71,7 +72,18 @@ End Job::poll(nanos now, Wake& wake) {
 bool Job::end_as(End why, Wake& wake) { return finish(why, wake); }
 
 void Job::finish_if_done(Wake& wake) {
-  if (input_done_ && !pulling_ && resolved_.load(kRelaxed) == next_) finish(End::completed, wake);
+  if (input_done_ && !pulling_ && resolved_.load(kRelaxed) == next_) finish_resolved(wake);
+}
+
+void Job::finish_resolved(Wake& wake) {
+  all_resolved_.store(true, std::memory_order_release);
+  if (!config_.owner_concludes) {
+    finish(End::completed, wake);
+    return;
+  }
+  attention_.fetch_or(kEnded, kOrdered);
+  wake.takers = kEveryone;
+  wake.owner = true;
 }
 
 uint64_t Job::admitted() const {
@@ -434,7 +446,7 @@ void Job::commit(Lease& lease, uint64_t done, Witness& witness, Wake& wake) {
   note_progress(lease, done);
   const uint64_t resolved = resolved_.fetch_add(done, kOrdered) + done;
   if (use_lanes_) {
-    if (resolved == config_.count) finish(End::completed, wake);
+    if (resolved == config_.count) finish_resolved(wake);
     return;
   }
   const bool made_room = config_.window || config_.serial || (config_.chunk && resolved == next_);

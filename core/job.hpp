@@ -89,6 +89,8 @@ struct JobConfig {
   bool detachable = false; // revoke() may be called
   bool serial = false;     // admit nothing while anything is unresolved: input order, for one taker
   bool batched = false;    // a lease is one call and can't be cut short
+  bool owner_concludes = false;  // when all is resolved the end stays open until conclude(): what the owner still has to do,
+                                 // such as callbacks, may fail the run
   uint32_t workers = 1;
   uint32_t cpus = 1;
   uint64_t window = 0;      // admitted and not resolved, at most; 0: no bound
@@ -147,6 +149,8 @@ class Job {
   // ---- anyone
   End poll(nanos now, Wake& wake);  // lets deadline and stop take effect
   bool end_as(End why, Wake& wake);  // first writer wins
+  bool conclude(Wake& wake) { return finish(End::completed, wake); }  // owner_concludes, once all_resolved()
+  bool all_resolved() const { return all_resolved_.load(std::memory_order_acquire); }
   End end() const { return static_cast<End>(end_.load(std::memory_order_acquire)); }
   uint64_t resolved() const { return resolved_.load(std::memory_order_acquire); }
   uint64_t failures() const { return failures_.load(std::memory_order_acquire); }
@@ -212,6 +216,7 @@ class Job {
   void share(Lease& lease, Wake& wake);            // no lock
   void resize(nanos now, Lease& lease, uint64_t ran);
   void finish_if_done(Wake& wake);
+  void finish_resolved(Wake& wake);                // no lock
   bool finish(End why, Wake& wake);                // no lock
   void wake_takers(uint32_t count, Wake& wake) const;  // no lock
   nanos next_alarm(nanos now) const;
@@ -229,6 +234,7 @@ class Job {
   Atomic<nanos> retry_due_{kNever};
   Atomic<uint32_t> ready_spans_{0};
   Atomic<bool> out_of_memory_{false};
+  Atomic<bool> all_resolved_{false};
   // Written by every commit.
   alignas(64) Atomic<uint64_t> resolved_{0};
   Atomic<uint64_t> failures_{0};

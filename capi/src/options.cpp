@@ -134,6 +134,7 @@ JobConfig job_config(const Settings& o, Kind kind, uint64_t count, bool fetched,
   c.observed = o.on_progress || o.on_result;
   c.detachable = o.detach && !is_inline;
   c.serial = is_inline;
+  c.owner_concludes = true;
   c.batched = kind != Kind::items;
   c.workers = o.workers;
   c.cpus = os::usable_cpus();

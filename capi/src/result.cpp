@@ -59,7 +59,7 @@ void pa_result::fill_outcome(uint64_t index, const pa::Receipt& receipt, pa_outc
   else if (outcome.state == PA_ITEM_FAILED)
     outcome.message = "the function returned a failure";
   else
-    outcome.message = placeholder_message();
+    outcome.message = placeholder_message_;
 }
 
 void pa_result::outcome_at(uint64_t index, pa_outcome& outcome) const {
@@ -67,7 +67,7 @@ void pa_result::outcome_at(uint64_t index, pa_outcome& outcome) const {
   if (index < stored_) return fill_outcome(index, receipts_.find(index), outcome);
   outcome.index = index;
   outcome.state = placeholder_state();
-  outcome.message = placeholder_message();
+  outcome.message = placeholder_message_;
 }
 
 pa_status pa_result::check(pa_error* error) const noexcept {

@@ -50,8 +50,11 @@ const char* const kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", 
 struct Date {
   int year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0;
 
-  bool plausible() const {
-    return day >= 1 && day <= 31 && hour <= 23 && minute <= 59 && second <= 60 && year >= 1900;
+  bool exists() const {
+    const bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    constexpr int kLengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    const int last = kLengths[month] + (month == 1 && leap);
+    return day >= 1 && day <= last && hour <= 23 && minute <= 59 && second <= 60 && year >= 1900;
   }
   // Days since 1970-01-01 of the proleptic Gregorian calendar (H. Hinnant, "chrono-compatible low-level date algorithms").
   int64_t unix_seconds() const {
@@ -121,7 +124,7 @@ int64_t pa_parse_retry_after(const char* text, int64_t now_unix_s) {
   Date date;
   const Reader in(value);
   if (!imf_fixdate(in, date) && !rfc850_date(in, date = {}, now) && !asctime_date(in, date = {})) return -1;
-  if (!date.plausible()) return -1;
+  if (!date.exists()) return -1;
   const int64_t wait = date.unix_seconds() - now;
   if (wait <= 0) return 0;
   return wait > static_cast<int64_t>(kMostSeconds) ? -1 : wait * 1'000'000'000;

@@ -116,6 +116,7 @@ pa_status pa_result::run(pa_error* error) noexcept {
   }
   if (!detached) stored_ = growing_ ? job.admitted() : work_.count;
   while (const auto unrun = job.drain()) mark_unrun(*unrun, true);
+  write_placeholder_message();
   receipts_.seal();
   const pa_status status = end() == PA_END_FAILED ? report_failure(error) : PA_STATUS_OK;
   owner_leaves();
@@ -220,12 +221,19 @@ uint8_t pa_result::placeholder_state() const {
   }
 }
 
-const char* pa_result::placeholder_message() const {
+void pa_result::write_placeholder_message() noexcept {
+  char* text = placeholder_message_;
+  const size_t size = sizeof placeholder_message_;
   switch (job.end()) {
-    case End::timed_out: return "not done: the run timed out";
-    case End::cancelled: return "not done: the run was cancelled";
-    case End::aborted: return "not done: the run was aborted after max_errors failures";
-    default: return "not done: the run failed";
+    case End::timed_out:
+      std::snprintf(text, size, "not done: the run timed out after %lld ns", static_cast<long long>(settings_.timeout_ns));
+      break;
+    case End::cancelled: std::snprintf(text, size, "not done: the run was cancelled"); break;
+    case End::aborted:
+      std::snprintf(text, size, "not done: aborted after %llu failures (max_errors=%llu)",
+                    static_cast<unsigned long long>(job.failures()), static_cast<unsigned long long>(settings_.max_errors));
+      break;
+    default: std::snprintf(text, size, "not done: the run failed");
   }
 }
 

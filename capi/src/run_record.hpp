@@ -84,7 +84,7 @@ struct pa_result final : pa::Run, pa::Shared {
   uint64_t known_total() const;
   void mark_unrun(const pa::Unrun& unrun, bool release) noexcept;
   uint8_t placeholder_state() const;
-  const char* placeholder_message() const;
+  void write_placeholder_message() noexcept;
   void fill_outcome(uint64_t index, const pa::Receipt& receipt, pa_outcome& outcome) const;
 
   pa::Slots slots(uint64_t first, uint64_t count) const {
@@ -115,6 +115,7 @@ struct pa_result final : pa::Run, pa::Shared {
   std::atomic<uint64_t> unrun_{0};
   std::atomic<bool> out_of_memory_{false};
   uint64_t stored_ = 0;  // after the end: indices below have a slot
+  char placeholder_message_[96] = "";
 
   // From workers to the owner, in the order of completion.
   std::mutex completions_mutex_;

@@ -148,6 +148,7 @@ void Worker::run_items() noexcept {
   uint64_t at = lease_.first;
   nanos started = now_;  // of the items that are run but not settled
   call_.attempt = lease_.attempt;
+  call_.noted_for = call_.wait_for = pa_call::kNobody;  // what an earlier attempt said is over
   while (lease_.count) {
     const uint64_t left = lease_.first + lease_.count - at;
     const Slots slots = run_.slots(at, singly ? 1 : std::min(span_size_, left));
@@ -384,11 +385,11 @@ void Worker::after_settling() noexcept {
 // The witness: under the job's lock, once for each outcome.
 
 void Worker::failed(uint64_t index, Verdict verdict) noexcept {
-  if (!run_.notes_.write(index, failing_.code, lease_.attempt, failing_.duration_ns, failing_.message))
-    run_.out_of_memory_.store(true, std::memory_order_relaxed);
+  const bool noted = run_.notes_.write(index, failing_.code, lease_.attempt, failing_.duration_ns, failing_.message);
+  if (!noted) run_.out_of_memory_.store(true, std::memory_order_relaxed);
   if (verdict != Verdict::final) return;
-  run_.set_states(index, 1, static_cast<uint8_t>(failing_.state));
-  if (run_.job.config().observed) run_.completed({index, 1, lease_.attempt, failing_.duration_ns});
+  run_.set_states(index, 1, static_cast<uint8_t>(noted ? failing_.state : PA_ITEM_ABORTED));
+  if (noted && run_.job.config().observed) run_.completed({index, 1, lease_.attempt, failing_.duration_ns});
 }
 
 void Worker::succeeded(uint64_t first, uint64_t count) noexcept {

@@ -113,7 +113,7 @@ Take Run::next(Lease& lease, nanos& now) noexcept {
 // Called only while the owner is the one taker.
 void Run::call_helpers() noexcept {
   call_helpers_at_ = kNever;
-  if (job.end() == End::none) pool::submit(*this, helpers_to_call_);
+  if (job.end() == End::none && !job.all_resolved()) pool::submit(*this, helpers_to_call_);
 }
 
 // ---------------------------------------------------------------------------------------------------------- owner
@@ -135,15 +135,16 @@ void Run::conduct(const Plan& plan) noexcept {
     attend();
     now = os::now();
     Wake wakes;
-    const End end = job.poll(now, wakes);
+    const bool over = job.poll(now, wakes) != End::none || job.all_resolved();
     if (wakes) wake(wakes);
-    if (end != End::none) break;
+    if (over) break;
     sleep(owner_epoch_, owner_sleepers_, seen, now, job.config().deadline);
   }
   pool::withdraw(*this);
-  const bool detached = job.config().detachable && job.end() != End::completed;
-  if (!detached) await_others();
+  if (!job.config().detachable || job.all_resolved()) await_others();
   attend();
+  Wake wakes;
+  if (job.all_resolved()) job.conclude(wakes);  // unless something has failed at the last moment
   last_run_over.store(os::now(), std::memory_order_relaxed);
 }
 

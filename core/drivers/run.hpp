@@ -28,7 +28,7 @@ class Run : public PoolTask, private Listener {
     bool owner_works = false;   // no timeout, stop or callback needs the owner's attention
     nanos expected_ns = 0;      // what the whole run would take one thread; 0: unknown
   };
-  // The owner's part. Work that is expected to cost less than waking a thread it does alone, until it turns out to be more. When it returns the job has ended, and nothing runs any more, except after a detached early end.
+  // The owner's part, for a job whose owner concludes. Work that is expected to cost less than waking a thread it does alone, until it turns out to be more. When it returns the job has ended, and nothing runs any more, except after a detached early end.
   void conduct(const Plan& plan) noexcept;
 
   Job job;

@@ -215,7 +215,7 @@ typedef struct pa_outcome {
   uint32_t reserved0;
   int64_t duration_ns;  /* from the start of the first attempt to the end of the last, waits between them included. Items so
                            short that they run many at a time share their average. 0 if the item never ran. */
-  pa_key key;           /* what options.item_key gave; PA_KEY_NONE without it, or if the item was never admitted */
+  pa_key key;           /* what options.item_key gave; PA_KEY_NONE without it, or if the run ended before it was asked */
   uint64_t reserved[4];
 } pa_outcome;
 
@@ -316,7 +316,8 @@ PA_EXPORT void pa_stop_retain(pa_stop *stop);
 /* Drops an owner; the last one frees the token. A run in progress is an owner, too. Not from a signal handler. */
 PA_EXPORT void pa_stop_release(pa_stop *stop);
 
-/* Ends every run that uses this token: nothing new starts, calls in progress see pa_call_stopped.
+/* Ends every run that uses this token: nothing new starts (but for very short items, of which a worker runs about two
+ * microseconds' worth at a time), calls in progress see pa_call_stopped.
  * Threads: any, and from a signal handler: it sets a word and wakes sleepers, and runs none of your code. NULL is ignored.
  * The token must outlive the handler's use of it. */
 PA_EXPORT void pa_stop_request(pa_stop *stop);
@@ -554,7 +555,8 @@ typedef struct pa_span {
 /* Runs items until one fails or all are done. */
 typedef void (*pa_loop_fn)(pa_span *span);
 
-/* pa_map with a loop of the caller's. */
+/* pa_map with a loop of the caller's.
+ *   loop  pa_item_loop, or NULL for the library's own copy of it. Errors and everything else: as pa_map. */
 PA_EXPORT pa_status pa_map_loop(pa_loop_fn loop, pa_fn fn, void *ctx, void *const *items, uint64_t n, const pa_options *options,
                                 pa_result **result, pa_error *error);
 
@@ -651,8 +653,7 @@ PA_EXPORT const pa_api *pa_get_api(uint32_t major);
 #endif
 
 #if !defined(SWIG) && !defined(PA_NO_MACROS)
-#define pa_map(fn, ctx, items, n, options, result, error) \
-  pa_map_loop(pa_item_loop, (fn), (ctx), (items), (n), (options), (result), (error))
+#define pa_map(...) pa_map_loop(pa_item_loop, __VA_ARGS__)
 #endif
 
 #endif
