@@ -149,7 +149,9 @@ JobConfig job_config(const Settings& o, Kind kind, uint64_t count, bool fetched,
   } else {
     c.tokens_per_item = o.rate_cost;
   }
-  if (is_inline && o.retry.attempts > 1 && kind == Kind::items) c.lease_max = 1;  // an item is retried before the next begins
+  // One item at a time: whoever detaches the run must know which has been started; and inline, an item is retried before the
+  // next begins.
+  if (kind == Kind::items && (c.detachable || (is_inline && o.retry.attempts > 1))) c.lease_max = 1;
   c.max_errors = o.max_errors;
   if (o.timeout_ns >= 0) c.deadline = after(now, o.timeout_ns);
   c.retry.attempts = o.retry.attempts;

@@ -26,12 +26,15 @@ void Worker::work() noexcept {
       continue;
     }
     if (!started && options.worker_start) {
+      // It may take its time, and fail: meanwhile others can have what was leased, and nothing counts as started.
+      settle_lease(lease_.first, now_);
       if (const int32_t code = options.worker_start(options.worker_ctx)) {
         run_.end_failed(PA_STATUS_WORKER_START, code, "worker_start returned %d", code);
-        settle_lease(lease_.first, now_);
-        continue;
+        break;
       }
+      started = true;
       now_ = os::now();
+      continue;
     }
     started = true;
     if (run_.work_.kind == Kind::items)

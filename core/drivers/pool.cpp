@@ -28,6 +28,7 @@ class Pool {
   bool has_waiting_thread() const { return spinners_.load(std::memory_order_relaxed) != 0; }
   void detached() noexcept;
   void detached_done() noexcept;
+  void detached_done_locked() noexcept;
   bool drain(nanos until) noexcept;
   bool retire_idle_at_unload() noexcept;
 
@@ -145,7 +146,7 @@ void Pool::serve(Thread* self) noexcept {
   }
 }
 
-// What a task does at its end may wait for other tasks: meanwhile nobody must count on this thread.
+// A detached task is over. What it does at its end may wait for other tasks: meanwhile nobody must count on this thread.
 void Pool::finish(PoolTask& task) noexcept {
   {
     std::lock_guard lock(mutex_);
@@ -157,7 +158,8 @@ void Pool::finish(PoolTask& task) noexcept {
   }
   task.finish();
   std::lock_guard lock(mutex_);
-  idle_++;
+  idle_++;  // together with the next line: whoever waits for detached work next ends the idle threads, and must count this one
+  detached_done_locked();
 }
 
 // False: nothing came for so long, or everybody is asked to go.
@@ -224,6 +226,10 @@ void Pool::detached() noexcept {
 
 void Pool::detached_done() noexcept {
   std::lock_guard lock(mutex_);
+  detached_done_locked();
+}
+
+void Pool::detached_done_locked() noexcept {
   detached_--;
   quiet_.fetch_add(1, std::memory_order_seq_cst);
   os::futex_wake(quiet_, UINT32_MAX);

@@ -14,7 +14,7 @@ class PoolTask {
   virtual void claimed() noexcept = 0;  // a thread is about to come; called under the pool's lock, must be short
   virtual void work() noexcept = 0;     // what a thread does for the task
   virtual bool brisk() const noexcept = 0;  // more such work may follow at once: a thread does well to look for it a moment
-  virtual bool left() noexcept = 0;     // the thread goes; true: it was the last, and has to finish the task
+  virtual bool left() noexcept = 0;     // the thread goes; true: it was the last of a detached task, and has to finish it
   virtual void finish() noexcept = 0;   // may take long, and may free the task
 
  protected:
@@ -30,7 +30,8 @@ void withdraw(PoolTask& task) noexcept;
 // Is some thread awake that would take up a task without a system call?
 bool has_waiting_thread() noexcept;
 
-// A task that its owner no longer waits for: until `detached_done` the library stays in memory.
+// The owner of a task no longer waits for it: until it has been finished, by the last thread that serves it or by
+// `detached_done`, the library stays in memory.
 void detached() noexcept;
 void detached_done() noexcept;
 // Waits for detached tasks, then ends the idle threads. False: `until` came first.

@@ -177,7 +177,6 @@ bool Run::left() noexcept {
 void Run::finish() noexcept {
   become_quiescent();
   release();
-  pool::detached_done();
 }
 
 void Run::owner_leaves() noexcept {
