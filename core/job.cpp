@@ -487,7 +487,9 @@ Verdict Job::fail(nanos now, Lease& lease, uint64_t index, Failure failure, Witn
   if (failure.retryable && failure.server_wait_ns >= 0 && config_.limiter)
     config_.limiter->pause(after(now, config_.retry.clamp_server_wait(failure.server_wait_ns)));
 
-  bool retry = failure.retryable && lease.attempt < config_.retry.attempts;
+  const bool attempts_left = failure.retryable && lease.attempt < config_.retry.attempts;
+  const bool over = (attempts_left || failure.gave_up) && ended(now, wake);
+  bool retry = attempts_left || (failure.gave_up && over);
   if (retry) {
     try {
       waiting_.reserve(waiting_.size() + takers_ + 1);
@@ -498,7 +500,6 @@ Verdict Job::fail(nanos now, Lease& lease, uint64_t index, Failure failure, Witn
     }
   }
   if (retry) {
-    const bool over = ended(now, wake);
     const Verdict verdict = over ? Verdict::stopped : Verdict::retry;
     const nanos wait = over ? kNever : config_.retry.delay(lease.attempt, failure.server_wait_ns, random_);
     const nanos due = after(now, wait);
@@ -590,9 +591,9 @@ void Job::resize(nanos now, Lease& lease, uint64_t ran) {
   }
   const nanos elapsed = now - lease.granted_at;
   if (!config_.batched) return lease.sizer.adapt(lease.granted, ran, elapsed, config_.lease_target_ns, config_.lease_max);
+  const bool whole = ran == lease.granted && ran >= lease.sizer.size;  // the ends of the input are smaller, and tell nothing
   lease.sizer.adapt_batch(lease.granted, ran, elapsed, config_.lease_target_ns, kLongestCall, config_.lease_max);
-  if (ran == lease.granted && ran >= batch_size_.load(kRelaxed) / 2)
-    batch_size_.store(lease.sizer.settled ? std::min(ran, lease.sizer.size) : ran, kRelaxed);
+  if (whole) batch_size_.store(lease.sizer.settled ? lease.sizer.size : std::max(ran, batch_size_.load(kRelaxed)), kRelaxed);
 }
 
 // ---------------------------------------------------------------------------------------------------------- after the end

@@ -119,6 +119,7 @@ struct Unrun {
 
 struct Failure {
   bool retryable = true;
+  bool gave_up = false;       // because the run has ended: then it is no failure, the item is drained
   nanos server_wait_ns = -1;  // what the server asked for; -1: nothing
 };
 

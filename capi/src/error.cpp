@@ -20,11 +20,12 @@ pa_status report(pa_error* error, pa_status status, int32_t detail, const char* 
 
 static_assert(sizeof(pa_error) == 256, "frozen");
 
-const char* pa_status_name(pa_status status) {
-  switch (status) {
 #define PA_NAME(name) \
   case name:          \
     return #name;
+
+const char* pa_status_name(pa_status status) {
+  switch (status) {
     PA_NAME(PA_STATUS_OK)
     PA_NAME(PA_STATUS_DONE)
     PA_NAME(PA_STATUS_AGAIN)
@@ -41,8 +42,30 @@ const char* pa_status_name(pa_status status) {
     PA_NAME(PA_STATUS_TIMED_OUT)
     PA_NAME(PA_STATUS_ABORTED)
     PA_NAME(PA_STATUS_CANCELLED)
-#undef PA_NAME
-    default:
-      return "PA_STATUS_UNKNOWN";
+    default: return "PA_STATUS_UNKNOWN";
+  }
+}
+
+const char* pa_end_name(int32_t end) {
+  switch (end) {
+    PA_NAME(PA_END_NONE)
+    PA_NAME(PA_END_COMPLETED)
+    PA_NAME(PA_END_TIMED_OUT)
+    PA_NAME(PA_END_ABORTED)
+    PA_NAME(PA_END_CANCELLED)
+    PA_NAME(PA_END_FAILED)
+    default: return "PA_END_UNKNOWN";
+  }
+}
+
+const char* pa_item_name(int32_t state) {
+  switch (state) {
+    PA_NAME(PA_ITEM_OK)
+    PA_NAME(PA_ITEM_FAILED)
+    PA_NAME(PA_ITEM_TIMED_OUT)
+    PA_NAME(PA_ITEM_ABORTED)
+    PA_NAME(PA_ITEM_CANCELLED)
+    PA_NAME(PA_ITEM_CRASHED)
+    default: return "PA_ITEM_UNKNOWN";
   }
 }

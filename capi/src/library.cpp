@@ -32,7 +32,8 @@ constexpr pa_api api = {
     pa_limiter_settle,   pa_stop_new,
     pa_stop_retain,      pa_stop_release,
     pa_stop_request,     pa_stop_requested,
-    pa_drain,
+    pa_drain,            pa_end_name,
+    pa_item_name,
 };
 
 // Offsets are frozen: a member may only be added at the end.

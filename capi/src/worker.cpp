@@ -289,6 +289,7 @@ bool Worker::settle_failure(uint64_t index, Attempt attempt, void** value) noexc
   if (value) run_.release_value(*value);
   Failure failure;
   failure.server_wait_ns = call_.wait_for == index ? call_.server_wait_ns : -1;
+  failure.gave_up = attempt.code == PA_CODE_STOPPED && attempt.state == PA_ITEM_FAILED;
   failure.retryable = may_retry(index, attempt);
   failing_ = attempt;
   const uint64_t first = lease_.first;
@@ -388,6 +389,10 @@ void Worker::after_settling() noexcept {
 // The witness: under the job's lock, once for each outcome.
 
 void Worker::failed(uint64_t index, Verdict verdict) noexcept {
+  if (verdict == Verdict::stopped && failing_.code == PA_CODE_STOPPED) {  // no failure of its own
+    failing_.code = 0;
+    failing_.message = "";
+  }
   const bool noted = run_.notes_.write(index, failing_.code, lease_.attempt, failing_.duration_ns, failing_.message);
   if (!noted) run_.out_of_memory_.store(true, std::memory_order_relaxed);
   if (verdict != Verdict::final) return;

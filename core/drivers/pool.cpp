@@ -6,6 +6,7 @@
 #include <mutex>
 #include <new>
 #include <utility>
+#include <vector>
 
 #include "core/os.hpp"
 #include "core/sync.hpp"
@@ -15,15 +16,20 @@ namespace {
 
 constexpr nanos kSpin = 20'000;                  // how long an idle thread looks for work before it sleeps
 constexpr nanos kIdleLimit = 10'000'000'000;     // how long it sleeps before it ends
+constexpr nanos kTick = 1'000'000;               // how often the sentinel looks at requests for later
+constexpr nanos kSentinelStays = 20'000'000;     // after the last of them
 
 struct Request {
   PoolTask* task;
   uint32_t count;
+  nanos since = 0;  // of one for later
 };
 
 class Pool {
  public:
   uint32_t submit(PoolTask& task, uint32_t count) noexcept;
+  bool submit_later(PoolTask& task, uint32_t count) noexcept;
+  void hasten(PoolTask& task) noexcept;
   void withdraw(PoolTask& task) noexcept;
   bool has_waiting_thread() const { return spinners_.load(std::memory_order_relaxed) != 0; }
   void detached() noexcept;
@@ -45,12 +51,19 @@ class Pool {
   void finish(PoolTask& task) noexcept;
   bool claim(PoolTask*& task, uint32_t& seen);
   bool wait(uint32_t seen, bool may_spin) noexcept;
+  nanos stand_sentinel(nanos now, bool& standing) noexcept;
+  void stand_down() noexcept;
+  uint32_t promote(nanos since) noexcept;
+  uint32_t staff() noexcept;
   bool add_thread() noexcept;
   void retire(std::unique_lock<Mutex>& lock) noexcept;
   static void reap(Thread* finished) noexcept;
 
   Mutex mutex_;
   std::deque<Request> requests_;
+  std::vector<Request> later_;
+  nanos last_later_ = 0;
+  bool has_sentinel_ = false;
   Thread* finished_ = nullptr;     // ended, to be joined: a thread's last steps lie in this library
   uint32_t threads_ = 0;
   uint32_t idle_ = 0;              // not serving a task
@@ -82,16 +95,15 @@ uint32_t Pool::submit(PoolTask& task, uint32_t count) noexcept {
   {
     std::lock_guard lock(mutex_);
     std::swap(finished, finished_);
-    uint32_t wanted = count;
-    for (const Request& request : requests_) wanted += request.count;
-    while (idle_ < wanted && add_thread()) {
-    }
-    if (wanted > idle_) count = count > wanted - idle_ ? count - (wanted - idle_) : 0;
     try {
-      if (count) requests_.push_back({&task, count});
+      requests_.push_back({&task, count});
     } catch (const std::bad_alloc&) {
-      count = 0;
+      return 0;
     }
+    const uint32_t missing = std::min(count, staff());
+    count -= missing;
+    requests_.back().count = count;
+    if (!count) requests_.pop_back();
     epoch_.fetch_add(1, std::memory_order_seq_cst);
     asleep = sleepers_.load(std::memory_order_seq_cst);
   }
@@ -102,13 +114,98 @@ uint32_t Pool::submit(PoolTask& task, uint32_t count) noexcept {
   return count;
 }
 
+// One idle thread stands sentinel as long as there were such requests lately: it wakes every millisecond, so that whoever
+// makes the next need not wake anybody.
+bool Pool::submit_later(PoolTask& task, uint32_t count) noexcept {
+  bool wake_one;
+  {
+    std::lock_guard lock(mutex_);
+    if (!idle_) return false;
+    last_later_ = os::now();
+    try {
+      later_.push_back({&task, count, last_later_});
+    } catch (const std::bad_alloc&) {
+      return false;
+    }
+    wake_one = !has_sentinel_;
+    if (wake_one) epoch_.fetch_add(1, std::memory_order_seq_cst);
+  }
+  if (wake_one) os::futex_wake(epoch_, 1);
+  return true;
+}
+
+void Pool::hasten(PoolTask& task) noexcept {
+  uint32_t count = 0;
+  {
+    std::lock_guard lock(mutex_);
+    for (const Request& request : later_)
+      if (request.task == &task) count = request.count;
+    std::erase_if(later_, [&](const Request& request) { return request.task == &task; });
+  }
+  submit(task, count);
+}
+
+// Turns requests for later that were made up to `since` into requests, under the lock. Returns how many threads to wake.
+uint32_t Pool::promote(nanos since) noexcept {
+  uint32_t count = 0;
+  for (const Request& request : later_) {
+    if (request.since > since) continue;
+    try {
+      requests_.push_back(request);
+      count += request.count;
+    } catch (const std::bad_alloc&) {  // its owner goes on alone
+    }
+  }
+  if (!count) return 0;
+  std::erase_if(later_, [&](const Request& request) { return request.since <= since; });
+  staff();
+  epoch_.fetch_add(1, std::memory_order_seq_cst);
+  return count;
+}
+
+// Returns until when this idle thread may sleep; kNever: for long.
+nanos Pool::stand_sentinel(nanos now, bool& standing) noexcept {
+  uint32_t wanted = 0;
+  {
+    std::lock_guard lock(mutex_);
+    if (!standing && has_sentinel_) return kNever;
+    standing = has_sentinel_ = !later_.empty() || now - last_later_ < kSentinelStays;
+    if (!standing) return kNever;
+    wanted = promote(now - kTick);
+  }
+  if (wanted) os::futex_wake(epoch_, wanted);
+  return now + kTick;
+}
+
+// With nobody to look after them, requests for later become requests.
+void Pool::stand_down() noexcept {
+  uint32_t wanted = 0;
+  {
+    std::lock_guard lock(mutex_);
+    has_sentinel_ = false;
+    wanted = promote(kNever);
+  }
+  if (wanted) os::futex_wake(epoch_, wanted);
+}
+
+// Makes threads until there are as many idle ones as are asked for. Returns how many are missing.
+uint32_t Pool::staff() noexcept {
+  uint32_t wanted = 0;
+  for (const Request& request : requests_) wanted += request.count;
+  while (idle_ < wanted && add_thread()) {
+  }
+  return wanted > idle_ ? wanted - idle_ : 0;
+}
+
 void Pool::withdraw(PoolTask& task) noexcept {
   std::lock_guard lock(mutex_);
+  if (!later_.empty()) std::erase_if(later_, [&](const Request& request) { return request.task == &task; });
   std::erase_if(requests_, [&](const Request& request) { return request.task == &task; });
 }
 
 bool Pool::claim(PoolTask*& task, uint32_t& seen) {
   std::lock_guard lock(mutex_);
+  if (!has_sentinel_ && idle_ <= 1) promote(kNever);  // this may be the last one that could look after them
   seen = epoch_.load(std::memory_order_relaxed);
   if (requests_.empty()) return false;
   task = requests_.front().task;
@@ -151,10 +248,7 @@ void Pool::finish(PoolTask& task) noexcept {
   {
     std::lock_guard lock(mutex_);
     idle_--;
-    uint32_t wanted = 0;
-    for (const Request& request : requests_) wanted += request.count;
-    while (idle_ < wanted && add_thread()) {
-    }
+    staff();
   }
   task.finish();
   std::lock_guard lock(mutex_);
@@ -180,12 +274,15 @@ bool Pool::wait(uint32_t seen, bool may_spin) noexcept {
   }
   sleepers_.fetch_add(1, std::memory_order_seq_cst);
   spinners_.fetch_sub(1, std::memory_order_relaxed);
+  bool sentinel = false;
   while (epoch_.load(std::memory_order_seq_cst) == seen && now - start < kIdleLimit) {
     if (retiring_.load(std::memory_order_seq_cst)) break;
-    os::futex_wait(epoch_, seen, now, start + kIdleLimit);
+    const nanos tick = stand_sentinel(now, sentinel);
+    os::futex_wait(epoch_, seen, now, std::min(tick, start + kIdleLimit));
     now = os::now();
   }
   sleepers_.fetch_sub(1, std::memory_order_seq_cst);
+  if (sentinel) stand_down();
   return epoch_.load(std::memory_order_seq_cst) != seen;
 }
 
@@ -286,6 +383,13 @@ const struct AtUnload {
 
 }  // namespace
 
+bool submit_later(PoolTask& task, uint32_t count) noexcept {
+  Pool* threads = pool();
+  return threads && threads->submit_later(task, count);
+}
+void hasten(PoolTask& task) noexcept {
+  if (Pool* threads = pool()) threads->hasten(task);
+}
 uint32_t submit(PoolTask& task, uint32_t count) noexcept {
   Pool* threads = pool();
   return threads ? threads->submit(task, count) : 0;

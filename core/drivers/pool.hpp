@@ -25,6 +25,10 @@ namespace pool {
 
 // Asks for `count` threads. Returns how many can come: fewer when the system refuses to make threads.
 uint32_t submit(PoolTask& task, uint32_t count) noexcept;
+// The same, but the threads come only when the task is hastened, or has not been withdrawn after a millisecond or two. For
+// tasks that are expected to be over by then: it wakes nobody, as a rule. False: not possible, use submit.
+bool submit_later(PoolTask& task, uint32_t count) noexcept;
+void hasten(PoolTask& task) noexcept;
 // After this no further thread comes to the task.
 void withdraw(PoolTask& task) noexcept;
 // Is some thread awake that would take up a task without a system call?

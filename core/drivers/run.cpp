@@ -100,7 +100,7 @@ void Run::notified() noexcept {
 Take Run::next(Lease& lease, nanos& now) noexcept {
   for (;;) {
     const uint32_t seen = taker_epoch_.load(std::memory_order_seq_cst);
-    if (now >= call_helpers_at_) call_helpers();
+    if (now >= call_helpers_at_.load(std::memory_order_relaxed)) call_helpers();
     Wake wakes;
     const Take take = job.take(now, lease, wakes);
     if (wakes) wake(wakes);
@@ -110,10 +110,9 @@ Take Run::next(Lease& lease, nanos& now) noexcept {
   }
 }
 
-// Called only while the owner is the one taker.
 void Run::call_helpers() noexcept {
   call_helpers_at_ = kNever;
-  if (job.end() == End::none && !job.all_resolved()) pool::submit(*this, helpers_to_call_);
+  if (job.end() == End::none && !job.all_resolved()) pool::hasten(*this);
 }
 
 // ---------------------------------------------------------------------------------------------------------- owner
@@ -123,9 +122,8 @@ void Run::conduct(const Plan& plan) noexcept {
   uint32_t coming = 0;
   const bool little = plan.expected_ns != 0 && plan.expected_ns < kWorthWakingFor;
   const bool back_to_back = now - last_run_over.load(std::memory_order_relaxed) < kBackToBack;
-  if (plan.owner_works && little && !back_to_back && !pool::has_waiting_thread()) {
-    helpers_to_call_ = plan.helpers;
-    call_helpers_at_ = plan.helpers ? now + 2 * plan.expected_ns : kNever;
+  if (plan.owner_works && little && !back_to_back && !pool::has_waiting_thread() && pool::submit_later(*this, plan.helpers)) {
+    call_helpers_at_ = now + 2 * plan.expected_ns;
   } else {
     coming = pool::submit(*this, plan.helpers);
   }

@@ -69,8 +69,7 @@ class Run : public PoolTask, private Listener {
   std::atomic<uint32_t> active_{1};
   std::atomic<bool> detached_{false};
   bool listening_ = false;
-  uint32_t helpers_to_call_ = 0;  // the owner works alone so far
-  nanos call_helpers_at_ = kNever;
+  std::atomic<nanos> call_helpers_at_{kNever};  // the owner works alone so far
   alignas(64) std::atomic<uint32_t> taker_epoch_{0};
   std::atomic<uint32_t> taker_sleepers_{0};
   alignas(64) std::atomic<uint32_t> owner_epoch_{0};

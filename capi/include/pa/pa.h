@@ -10,16 +10,33 @@
  *       return 0;                                                     // this item succeeded
  *     }
  *
+ *     void *urls[] = {"http://...", "http://..."};                      // an array of void *, each handed to fetch
  *     pa_options options;
  *     pa_result *result;
  *     pa_error error;
+ *     pa_outcome failure;
+ *     uint64_t cursor = 0;
  *     pa_options_init(&options, sizeof options);
  *     options.workers = 64;
  *     options.rate.count = 100;                                       // 100 calls a second
- *     options.retry.attempts = 3;
- *     if (pa_map(fetch, NULL, urls, url_count, &options, &result, &error)) die(error.message);
- *     for (uint64_t i = 0; i < pa_result_count(result); i++) use(pa_result_value(result, i));
+ *     options.retry.attempts = 3;                                     // after 1 s, then 2 s, give or take a half
+ *     if (pa_map(fetch, NULL, urls, 2, &options, &result, &error)) die(error.message);
+ *     for (uint64_t i = 0; i < pa_result_count(result); i++)
+ *       if (pa_result_value(result, i)) use(pa_result_value(result, i));
+ *     while (pa_result_next_failure(result, &cursor, &failure, NULL) == PA_STATUS_OK)
+ *       printf("%llu: %s\n", (unsigned long long)failure.index, failure.message);
  *     pa_result_free(result);
+ *
+ * Compile with any C99 or C++ compiler, and link with -lpa (pkg-config: pa; CMake: pa::pa; Meson: dependency('pa')). The
+ * library keeps a pool of idle threads between runs; pa_drain ends them.
+ *
+ * WORDS
+ *   admitted   an input has got its index (and its key) and waits for its turn
+ *   done       the last attempt at an item has ended: it is OK, FAILED, or TIMED_OUT by item_timeout_ns
+ *   not done   the run ended first, whether the item never ran, was running, or waited for a retry: TIMED_OUT, ABORTED,
+ *              CANCELLED
+ *   the end    a run ends once, for one reason (PA_END_*): nothing is started, pulled or retried after it. Unless
+ *              options.detach is set, the calls that are running then are waited for, and what they return still counts
  *
  * RULES THAT HOLD EVERYWHERE, and are not repeated at each function
  *
@@ -30,16 +47,19 @@
  *            PA_STATUS_INVALID is decided before any work starts. Any call that allocates may return
  *            PA_STATUS_NO_MEMORY. In a forked child, calls on objects made before the fork return
  *            PA_STATUS_FORKED; freeing them is safe, finished results may be read, and new runs work.
- * Ownership  What a function named _new or _start hands out belongs to you, until the _release or _free of that noun.
- *            Those accept NULL. Strings inside outcomes are borrowed; each place says for how long.
+ * Ownership  What a function hands out through a pointer to a pointer (result, pending, limiter, stop) belongs to you, until
+ *            the _release or _free of that noun. Those accept NULL. Strings inside outcomes are borrowed; each place says for how long.
  * Threads    A function may be called from any thread, unless it says otherwise. A pa_result that nobody changes
  *            (pa_result_take, pa_result_free) may be read by many threads at once.
- * Callbacks  No lock of libpa is held while your code runs: a callback may call libpa, nested maps included.
+ * Callbacks  No lock of libpa is held while your code runs: a callback may call libpa, nested maps included. A nested run
+ *            has workers of its own and can't deadlock by using the pool up; it does not end with the outer one by
+ *            itself: give it the same options.stop, and pa_call_remaining_ns as options.timeout_ns.
  *            pthread_exit, thread cancellation and longjmp out of a callback are forbidden. A C++ exception that
  *            leaves a pa_fn makes that item fail with PA_CODE_EXCEPTION; it must not leave any other callback.
  * Time       All times are int64_t nanoseconds and monotonic; -1 means "none" where a field says so.
  * Signals    Only pa_stop_request and pa_stop_requested may be called from a signal handler. Threads made by libpa
- *            block all signals, so your handlers run on your own threads.
+ *            block all signals, so your handlers run on your own threads; the thread that called pa_map is one of them, and
+ *            your function may see EINTR there.
  * Output     The library never prints, never exits, and installs no signal handler.
  */
 #ifndef PA_PA_H
@@ -83,7 +103,8 @@ typedef int32_t pa_status;
 #define PA_STATUS_ABORTED (-11)      /* pa_result_check: the run ended by options.max_errors */
 #define PA_STATUS_CANCELLED (-12)    /* pa_result_check: the run ended by options.stop */
 
-/* Why a run ended. Exactly one reason holds; of two at once the first wins, and a stop wins over a timeout. */
+/* Why a run ended. Exactly one reason holds; of two at once the first wins, and a stop wins over a timeout. A stop or timeout
+ * that comes while the last calls are running is the reason, even if they then succeed and nothing is left undone. */
 #define PA_END_NONE 0       /* still running */
 #define PA_END_COMPLETED 1  /* every input was run to its end */
 #define PA_END_TIMED_OUT 2  /* options.timeout_ns passed */
@@ -97,11 +118,12 @@ typedef int32_t pa_status;
 #define PA_ITEM_TIMED_OUT 2  /* its last attempt outran item_timeout_ns, or the run timed out before it was done */
 #define PA_ITEM_ABORTED 3    /* the run ended by max_errors or failed before this item was done */
 #define PA_ITEM_CANCELLED 4  /* the run was stopped before this item was done */
-#define PA_ITEM_CRASHED 5    /* its worker process died (process executors only) */
+#define PA_ITEM_CRASHED 5    /* reserved: its worker process died */
 
 /* Codes that libpa itself puts into pa_outcome.code. Your own codes may be any other non-zero value. */
 #define PA_CODE_EXCEPTION (-2147483647)   /* a C++ exception left the function; message holds its what() */
-#define PA_CODE_UNANSWERED (-2147483646)  /* pa.hpp: a batch function returned fewer results than it was given items */
+#define PA_CODE_UNANSWERED (-2147483646)  /* the C++ header: a batch function returned fewer results than it got items */
+#define PA_CODE_STOPPED (-2147483645)     /* for your function to return when it gives up because pa_call_stopped is 1 */
 
 /* Where the function runs. */
 #define PA_EXECUTOR_THREADS 0 /* libpa's persistent thread pool; the calling thread may help */
@@ -120,6 +142,12 @@ typedef struct pa_error {
 /* Returns the name of a status, such as "PA_STATUS_INVALID"; "PA_STATUS_UNKNOWN" for a number that is none.
  * Ownership: a static string. */
 PA_EXPORT const char *pa_status_name(pa_status status);
+
+/* Returns the name of a PA_END_* value, such as "PA_END_TIMED_OUT", or "PA_END_UNKNOWN". Ownership: a static string. */
+PA_EXPORT const char *pa_end_name(int32_t end);
+
+/* Returns the name of a PA_ITEM_* value, such as "PA_ITEM_OK", or "PA_ITEM_UNKNOWN". Ownership: a static string. */
+PA_EXPORT const char *pa_item_name(int32_t state);
 
 /* Returns the version of the library that is loaded, as major * 1000000 + minor * 1000 + patch. */
 PA_EXPORT uint32_t pa_version(void);
@@ -143,9 +171,10 @@ typedef int32_t (*pa_fn)(void *ctx, void *item, void **value, pa_call *call);
 /* Your function, for several items in one call: where one statement, request or vector instruction can do many.
  *   items  count inputs, of consecutive indices; pa_call_index(call) is the index of items[0].
  *   values one slot for each item, NULL on entry.
- * Returns 0: each item succeeded with values[i], except those that pa_call_fail_at named. Returns non-zero: items that
- * pa_call_ok_at or pa_call_fail_at named keep that answer, all others fail with the returned code.
- * Failed items are retried one by one, each as a batch of one. */
+ * Returns 0: each item succeeded with values[i], NULL included, except those that pa_call_fail_at named. Returns non-zero:
+ * items that pa_call_ok_at or pa_call_fail_at named keep that answer, all others fail with the returned code, and with the
+ * message given to pa_call_fail, if any; their values are released.
+ * Items that failed, for whatever of these reasons, are retried one by one, each as a batch of one. */
 typedef int32_t (*pa_batch_fn)(void *ctx, void *const *items, size_t count, void **values, pa_call *call);
 
 /* Your function, for the indices first, first + 1, ... first + count - 1 of arrays that you keep yourself.
@@ -158,8 +187,11 @@ PA_EXPORT uint64_t pa_call_index(const pa_call *call);
 /* Which attempt at this item this is; the first is 1. */
 PA_EXPORT uint32_t pa_call_attempt(const pa_call *call);
 
-/* Returns 1 when the run has ended or this attempt has outrun item_timeout_ns, else 0: a long function that looks
- * at it now and then, and returns early, makes stops prompt. Costs a few nanoseconds, about 30 with a timeout set. */
+/* Returns 1 when the run has ended or must end (stop, timeout, max_errors, a callback that failed), or when this attempt has
+ * outrun item_timeout_ns; else 0. A long function that looks at it now and then, and returns early, makes stops prompt.
+ * What it returns then counts: 0 is success; PA_CODE_STOPPED makes the item not done (PA_ITEM_CANCELLED, ... as the run
+ * ended); any other code is a failure like any other. After item_timeout_ns the attempt has timed out whatever it returns.
+ * Costs a few nanoseconds, about 30 with a timeout set. */
 PA_EXPORT int32_t pa_call_stopped(const pa_call *call);
 
 /* Nanoseconds until the run's or the attempt's deadline, whichever is first; 0 when it has passed or the run has ended,
@@ -167,15 +199,17 @@ PA_EXPORT int32_t pa_call_stopped(const pa_call *call);
 PA_EXPORT int64_t pa_call_remaining_ns(const pa_call *call);
 
 /* Notes why this call fails, and returns `code`, so that a function can say `return pa_call_fail(call, 404, "gone");`.
- * It is the returned code that makes the call fail: after `pa_call_fail` a function that returns 0 succeeds.
+ * It is the returned code that makes the call fail, and that is kept: after `pa_call_fail` a function that returns 0 succeeds.
  *   code     non-zero (0 is turned into -1).
  *   message  copied, at most PA_MESSAGE_MAX bytes of it; may be NULL. */
 PA_EXPORT int32_t pa_call_fail(pa_call *call, int32_t code, const char *message);
 
-/* Says that the server asked to wait for `wait_ns` (HTTP 429 or 503 with Retry-After) before the next attempt, and then
- * return non-zero. The wait replaces the backoff: no jitter, no max_delay, at most retry.max_server_wait_ns. It also
- * pauses the run's limiter, and so every run that shares it, even if no attempt is left.
- *   wait_ns  negative: ignored, so that what pa_parse_retry_after returns can be handed on as it is. */
+/* Says that the server asked to wait for `wait_ns` before the next attempt (HTTP 429 or 503 with Retry-After). Call it, then
+ * return non-zero; when the call succeeds it has no effect. The wait replaces the backoff: no jitter, no max_delay, at most
+ * retry.max_server_wait_ns. It also pauses the run's limiter, if it has one, and so every run that shares it, even if no
+ * attempt is left. For a batch function it holds for all items of the call that fail.
+ *   wait_ns  0: the next attempt may come at once. Negative: ignored, so that what pa_parse_retry_after returns can be handed
+ *            on as it is. */
 PA_EXPORT void pa_call_retry_after(pa_call *call, int64_t wait_ns);
 
 /* For batch and range functions: the item at `position` (0 to count - 1) of this call succeeded, whatever the function
@@ -207,31 +241,32 @@ typedef struct pa_key {
 typedef struct pa_outcome {
   uint64_t index;       /* position of the input, from 0 */
   int32_t state;        /* PA_ITEM_* */
-  int32_t code;         /* 0 for PA_ITEM_OK; the failure's code; for an item that was not done, the code of its last failed
-                           attempt or 0 */
+  int32_t code;         /* 0 for PA_ITEM_OK; the failure's code; for an item that timed out or was not done, what its last failed
+                           attempt returned, or 0: whether it succeeded, `state` says */
   void *value;          /* PA_ITEM_OK: what the function stored; else NULL */
-  const char *message;  /* "" for PA_ITEM_OK, else why; never NULL */
+  const char *message;  /* "" for PA_ITEM_OK, else why: what pa_call_fail was given in the last attempt, or words of libpa's own;
+                           never NULL */
   uint32_t attempts;    /* attempts that were started; 0 if the item never ran */
   uint32_t reserved0;
-  int64_t duration_ns;  /* from the start of the first attempt to the end of the last, waits between them included. Items so
-                           short that they run many at a time share their average. 0 if the item never ran. */
+  int64_t duration_ns;  /* from the start of the first attempt to the end of the last, waits between them included. Items of
+                           less than about 50 us run many at a time, and share their average. 0 if the item never ran. */
   pa_key key;           /* what options.item_key gave; PA_KEY_NONE without it, or if the run ended before it was asked */
   uint64_t reserved[4];
 } pa_outcome;
 
 /* ------------------------------------------------------------------ sources */
 
-/* Inputs that are made on demand: lines of a file, rows of a query, an endless generator. They are pulled one call at a
- * time, never beyond options.window, and never again after a stop. */
+/* Inputs that are made on demand: lines of a file, rows of a query. They are pulled one call at a time, only a little ahead of
+ * the workers, never beyond options.window, and never again once the run has ended. The result keeps an entry for each. */
 typedef struct pa_source {
   uint32_t struct_size; /* sizeof(pa_source) */
   uint32_t reserved;
-  /* Stores up to `max` inputs in items[0...] and their number in *got: as many as are there without waiting, but at least
-   * one; *got = 0 says that there are no more. Returns 0, or non-zero if it failed: the run then ends with PA_END_FAILED
-   * and PA_STATUS_SOURCE, and what this call stored is ignored.
+  /* Stores up to `max` inputs (`max` >= 1, and often 1) in items[0...] and their number in *got: as many as are there without
+   * waiting, but at least one; *got = 0 says that there are no more. Returns 0, or non-zero if it failed: the run then ends
+   * with PA_END_FAILED and PA_STATUS_SOURCE, and what this call stored is not looked at: free it yourself.
    * Threads: one call at a time, on threads of libpa or the calling thread. It may block; that holds up no worker. */
   int32_t (*next)(void *ctx, void **items, size_t max, size_t *got);
-  void *ctx;
+  void *ctx; /* handed to next, release_item and release */
   /* How many inputs there will be, or PA_UNSIZED. Used for progress, and for the length of a result that ends early: it
    * then has one entry for each input up to this number. A source may deliver more or fewer. */
   uint64_t size_hint;
@@ -249,7 +284,8 @@ PA_EXPORT void pa_source_init(pa_source *source, size_t size);
 
 /* ------------------------------------------------------------------ limiters */
 
-/* How often: at most `count` calls per `per_ns`, spread evenly, of which up to `burst` may come at once after idling. */
+/* How often: at most `count` calls per `per_ns`, spread evenly, of which up to `burst` may come at once after idling. Set all
+ * three for pa_limiter_new; pa_options_init sets the defaults of pa_options.rate. */
 typedef struct pa_rate {
   double count;    /* finite, > 0; in pa_options, 0 means no limit. count / per_ns at most 1e9 a second, at least 1 a year */
   int64_t per_ns;  /* > 0; the default is 1000000000, a second */
@@ -294,11 +330,11 @@ PA_EXPORT pa_status pa_limiter_set_rate(pa_limiter *limiter, const pa_rate *rate
  * wait for it), < 0 gives back (never above the burst, and nothing while the limiter is paused). */
 PA_EXPORT pa_status pa_limiter_settle(pa_limiter *limiter, int64_t tokens, pa_error *error);
 
-/* Reads the value of an HTTP Retry-After header: a number of seconds or a date (IMF-fixdate, RFC 850 or asctime; RFC 9110
- * section 10.2.3).
+/* Reads the value of an HTTP Retry-After header (RFC 9110 section 10.2.3): a number of seconds, with a fraction if need be,
+ * or a date (IMF-fixdate, RFC 850 or asctime form). Blanks around it are skipped.
  *   text        may be NULL.
  *   now_unix_s  the present time as seconds since 1970, to which a date is compared; -1 asks the system's clock.
- * Returns nanoseconds, 0 for a date in the past, and -1 for anything malformed, negative or not finite. */
+ * Returns nanoseconds, 0 for a date in the past, and -1 for anything else. */
 PA_EXPORT int64_t pa_parse_retry_after(const char *text, int64_t now_unix_s);
 
 /* ------------------------------------------------------------------ stop */
@@ -327,9 +363,10 @@ PA_EXPORT int32_t pa_stop_requested(const pa_stop *stop);
 
 /* ------------------------------------------------------------------ options */
 
+/* Whether and when failed attempts are repeated. An item that waits for its next attempt occupies no worker. */
 typedef struct pa_retry {
   uint32_t attempts;           /* tries in all, the first included; >= 1. Default 1: no retry */
-  uint32_t jitter;             /* 1: each delay is multiplied by a random factor of 0.5 to 1.5. Default 1 */
+  uint32_t jitter;             /* 1: each delay is multiplied by a random factor of 0.5 to 1.5; 0: it is not. Default 1 */
   int64_t backoff_ns;          /* delay before the second attempt; it doubles each time. >= 0. Default 1 s */
   int64_t max_delay_ns;        /* the delay's cap, before jitter. >= 0. Default 60 s */
   int64_t max_server_wait_ns;  /* the cap of pa_call_retry_after; -1: none. Default 600 s */
@@ -341,14 +378,15 @@ typedef struct pa_retry {
 } pa_retry;
 
 typedef struct pa_batch {
-  uint64_t max_items;  /* items that one call of a batch function gets at most; 0: libpa finds a size that pays, see
-                          pa_result_batch_size. At most 1048576, and at most window where that is set. Default 0 */
+  uint64_t max_items;  /* items that one call of a batch function gets, but for the last: taken literally, even where it leaves
+                          workers idle. 0: libpa finds a size that pays, see pa_result_batch_size. At most 1048576, and at
+                          most window and batch_size where those are set. Default 0 */
   int64_t linger_ns;   /* with a source that delivers slowly and max_items set: how long the first item of a batch waits for
                           others to fill it; >= 0. Default 0: a call gets what is there */
 } pa_batch;
 
 /* How to run. Fill it with pa_options_init, then change what you need; NULL in place of options means all defaults.
- * It is only read during the call. */
+ * The struct itself is copied; what it points to must stay valid until the run is over. */
 typedef struct pa_options {
   uint32_t struct_size;  /* set by pa_options_init */
   int32_t executor;      /* PA_EXECUTOR_*. Default PA_EXECUTOR_THREADS */
@@ -357,23 +395,27 @@ typedef struct pa_options {
   uint32_t detach;       /* 0: an early end waits for the calls that are running, and they keep their real outcome. 1: it
                             returns at once, items still running count as not done, on_quiescent tells when they are, and
                             ctx, fn and items must stay valid until then. Default 0 */
-  uint64_t window;       /* inputs admitted but not done, at most; 0: automatic, which for maps is no bound. Default 0 */
-  uint64_t batch_size;   /* admit inputs in chunks of so many, each finished before the next is pulled; 0: do not. Default 0 */
+  uint64_t window;       /* inputs admitted but not done, at most; 0: automatic, which is no bound for arrays, and for sources a
+                            little more than the workers need. Default 0 */
+  uint64_t batch_size;   /* admit inputs in chunks of so many, each finished before the next is admitted; 0: do not. (How many items
+                            a call of a batch function gets is batch.max_items.) Default 0 */
   pa_batch batch;        /* for batch functions; others ignore it */
   pa_limiter *limiter;   /* shared limiter, or NULL. Default NULL */
   pa_rate rate;          /* a limiter of this run's own; not together with `limiter`. rate.count 0: none. Default 0, 1 s, 1 */
-  uint64_t rate_cost;    /* tokens: of an item, of an index of a range, of a call of a batch function. 1 to the burst. Default 1 */
+  uint64_t rate_cost;    /* tokens that an attempt takes: for each item, for each index of a range, but for a batch function once
+                            for each call. 1 to the burst. Default 1 */
   pa_retry retry;
   int64_t timeout_ns;       /* for the whole run, from the call on; 0: nothing runs; -1: none. Default -1 */
   int64_t item_timeout_ns;  /* for each attempt, > 0: when it has passed, pa_call_stopped turns 1, and the attempt counts as
                                timed out whatever it returns. The call is not interrupted. -1: none. Default -1 */
-  uint64_t max_errors;      /* end the run when so many items have failed for good; 1 is fail-fast; 0: never. Default 0 */
+  uint64_t max_errors;      /* end the run when so many items have FAILED or TIMED_OUT after their last attempt; calls that are
+                               running then may add to it. 1 is fail-fast; 0: never. Default 0 */
   pa_stop *stop;            /* ends the run when requested, or NULL. Default NULL */
 
   /* Called after each item that was done (not for items that were never done): done counts up by one; total is the number
    * of inputs, or the number admitted so far when it is not known. Returns 0; non-zero ends the run with PA_END_FAILED
-   * and PA_STATUS_CALLBACK. Threads: the thread that called pa_map (for pa_map_start: one thread of libpa), never two
-   * calls at a time, after on_result of the same item. */
+   * and PA_STATUS_CALLBACK. Threads: the thread that called pa_map (for pa_map_start: one thread of libpa), which then
+   * runs no items itself; never two calls at a time, after on_result of the same item. */
   int32_t (*on_progress)(void *ctx, uint64_t done, uint64_t total);
   void *progress_ctx;
 
@@ -392,21 +434,20 @@ typedef struct pa_options {
    * once when the call that stored it failed or came too late. Threads: any, several at a time. */
   void (*release_value)(void *ctx, void *value);
   /* Called exactly once for each of the items of pa_map, pa_map_batch and pa_map_start when it is done for good; before
-   * these return, except what runs on after `detach`. When they return PA_STATUS_INVALID, or leave *result NULL, the
-   * items are still yours. With a source, set pa_source.release_item instead. Threads: any, several at a time. */
+   * these return, except what runs on after `detach`. When they leave *result (*pending) NULL, the items are still
+   * yours. Not for sources, which have a release_item of their own, nor for ranges. Threads: any, several at a time. */
   void (*release_item)(void *ctx, void *item);
-  void *release_ctx;
+  void *release_ctx; /* for both */
 
   /* Called on each worker before its first item of this run, and after its last: for connections and other state of a
-   * thread. A worker_start that returns non-zero ends the run with PA_END_FAILED and PA_STATUS_WORKER_START; worker_stop
+   * thread (keep it in a thread-local variable). A worker_start that returns non-zero ends the run with PA_END_FAILED and PA_STATUS_WORKER_START; worker_stop
    * is then not called for that worker. */
   int32_t (*worker_start)(void *ctx);
   void (*worker_stop)(void *ctx);
   void *worker_ctx;
 
   /* Called exactly once when nothing of this run will touch your ctx, function or items any more: before pa_map returns,
-   * or with `detach` possibly later, on a thread of libpa. Not called when the call returned PA_STATUS_INVALID or left
-   * *result NULL. */
+   * or with `detach` possibly later, on a thread of libpa. Not called when the call left *result (*pending) NULL. */
   void (*on_quiescent)(void *ctx);
   void *quiescent_ctx;
 } pa_options;
@@ -421,7 +462,8 @@ PA_EXPORT void pa_options_init(pa_options *options, size_t size);
 typedef struct pa_result pa_result;
 
 /* Applies fn to each of items[0] ... items[n-1], waits, and hands out one outcome for each.
- *   items    read during the call (with detach: until on_quiescent); each pointer is handed to fn as it is.
+ *   items    an array of n `void *` (an array of another pointer type does not convert: fill one; for an array of structs see
+ *            pa_map_range). Read during the call (with detach: until on_quiescent); each pointer is handed to fn as it is.
  *   options  NULL: all defaults.
  *   result   receives the outcomes; free them with pa_result_free.
  * Returns PA_STATUS_OK also when items failed or the run ended early by timeout, stop or max_errors: ask pa_result_ok,
@@ -429,7 +471,8 @@ typedef struct pa_result pa_result;
  * Errors: PA_STATUS_INVALID, PA_STATUS_NO_MEMORY, PA_STATUS_FORKED with *result = NULL, and nothing has run.
  * PA_STATUS_KEY, PA_STATUS_CALLBACK, PA_STATUS_WORKER_START, PA_STATUS_NO_MEMORY with *result set and PA_END_FAILED: what
  * was done until then is kept, other items are PA_ITEM_ABORTED.
- * In C and C++ this is also a macro of the same meaning, which compiles the loop over the items into your program. */
+ * In C and C++ this is also a macro of the same meaning, which compiles the loop over the items into your program; write
+ * (pa_map)(...), or define PA_NO_MACROS before you include this header, to call the function. */
 PA_EXPORT pa_status pa_map(pa_fn fn, void *ctx, void *const *items, uint64_t n, const pa_options *options, pa_result **result,
                            pa_error *error);
 
@@ -496,7 +539,7 @@ PA_EXPORT int32_t pa_result_end(const pa_result *result);
 /* Returns 1 if the run completed and no item failed, else 0: what ended early is never ok. */
 PA_EXPORT int32_t pa_result_ok(const pa_result *result);
 
-/* How many items have a state other than PA_ITEM_OK, those that were not done included. */
+/* How many items have a state other than PA_ITEM_OK: those that failed, and those that were not done. */
 PA_EXPORT uint64_t pa_result_failed(const pa_result *result);
 
 /* Fills *outcome with what became of item `index`. Its message and key are borrowed until pa_result_free.
@@ -506,7 +549,9 @@ PA_EXPORT pa_status pa_result_at(const pa_result *result, uint64_t index, pa_out
 /* The value of item `index`, borrowed until pa_result_free; NULL if it failed, was taken, or there is no such item. */
 PA_EXPORT void *pa_result_value(const pa_result *result, uint64_t index);
 
-/* Hands the value of item `index` over to you; from then on its value is NULL, and it will not be released.
+/* Hands the value of item `index` over to you; from then on its value is NULL, and it will not be released. *value becomes NULL
+ * for an item that has none.
+ *   value  the address of a `void *`: that of another pointer type must not be cast to it.
  * Threads: not while another thread uses this item.
  * Errors: PA_STATUS_INVALID for an index that is out of range. */
 PA_EXPORT pa_status pa_result_take(pa_result *result, uint64_t index, void **value, pa_error *error);
@@ -518,11 +563,13 @@ PA_EXPORT pa_status pa_result_next_failure(const pa_result *result, uint64_t *cu
 
 /* Turns a result into one status: PA_STATUS_OK if pa_result_ok; PA_STATUS_TIMED_OUT, PA_STATUS_ABORTED or
  * PA_STATUS_CANCELLED if the run ended early; what pa_map returned if it failed; PA_STATUS_ITEMS_FAILED if items failed,
- * with a message such as "2 of 10 items failed; the first, index 3: not 200 (code 404)". */
+ * with a message such as "2 of 10 items failed; the first, index 3: not 200 (code 404)", which holds the beginning of the item's
+ * own; error.detail is its code. */
 PA_EXPORT pa_status pa_result_check(const pa_result *result, pa_error *error);
 
-/* For pa_map_batch: the largest number of items that one call was given as a rule; with an automatic size, what libpa
- * settled on, and so a good value for options.batch.max_items. 0 for other maps. */
+/* For pa_map_batch and pa_map_batch_source: how many items a call was given, the ends of the input aside. With an automatic
+ * size it is what libpa settled on, or the largest it had tried when the input ended: a good value for
+ * options.batch.max_items. 0 for other maps. */
 PA_EXPORT uint64_t pa_result_batch_size(const pa_result *result);
 
 /* Frees a result, and releases the values that were not taken. Not from within the run's own callbacks. */
@@ -536,6 +583,9 @@ PA_EXPORT void pa_result_free(pa_result *result);
  * Returns PA_STATUS_OK, or PA_STATUS_TIMEOUT while detached calls are still running.
  * Threads: not from within a callback. */
 PA_EXPORT pa_status pa_drain(int64_t timeout_ns, pa_error *error);
+
+/* ------------------------------------------------------------------ you can stop reading here
+ * What follows is for the macro pa_map, and for programs that load the library with dlopen. */
 
 /* The item loop: compiled into your program by the macro pa_map, because a call from a shared library into a program costs
  * more than one inside the program. Nothing else needs it. The layout is frozen. */
@@ -586,7 +636,8 @@ static inline void pa_item_loop(pa_span *span) {
 
 /* The functions above as a table, for programs that load the library with dlopen:
  *
- *     const pa_api *(*get_api)(uint32_t) = (const pa_api *(*)(uint32_t))dlsym(handle, "pa_get_api");
+ *     const pa_api *(*get_api)(uint32_t) = NULL;
+ *     *(void **)&get_api = dlsym(handle, "pa_get_api");                 // as POSIX has it
  *     const pa_api *pa = get_api ? get_api(PA_VERSION_MAJOR) : NULL;
  *     if (!pa) ...                                    // not a libpa, or one of another major version
  *     pa->map(fetch, NULL, urls, n, NULL, &result, &error);
@@ -642,6 +693,8 @@ typedef struct pa_api {
   void (*stop_request)(pa_stop *);
   int32_t (*stop_requested)(const pa_stop *);
   pa_status (*drain)(int64_t, pa_error *);
+  const char *(*end_name)(int32_t);
+  const char *(*item_name)(int32_t);
 } pa_api;
 
 /* Returns the table of functions for a major version, or NULL if this library is of another one.
