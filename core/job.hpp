@@ -119,8 +119,8 @@ struct Unrun {
 
 struct Failure {
   bool retryable = true;
-  bool gave_up = false;       // because the run has ended: then it is no failure, the item is drained
   nanos server_wait_ns = -1;  // what the server asked for; -1: nothing
+  bool gave_up = false;       // because the run has ended: then it is no failure, the item is drained
 };
 
 class Job {

@@ -8,6 +8,7 @@ namespace pa {
 pa_status check_array(const Work& work, bool has_function, const void* out, const char* out_name, pa_error* error) noexcept {
   if (!out) return PA_INVALID(error, "%s must not be NULL", out_name);
   if (!has_function) return PA_INVALID(error, "fn must not be NULL");
+  if (!work.loop) return PA_INVALID(error, "loop must not be NULL: pass pa_item_loop");
   if (work.kind != Kind::range && !work.items && work.count)
     return PA_INVALID(error, "items must not be NULL when n is %llu", static_cast<unsigned long long>(work.count));
   if (work.count > kMostItems)
@@ -73,7 +74,7 @@ using pa::Work;
 pa_status pa_map_loop(pa_loop_fn loop, pa_fn fn, void* ctx, void* const* items, uint64_t n, const pa_options* options,
                       pa_result** result, pa_error* error) {
   Work work;
-  work.loop = loop ? loop : pa_item_loop;
+  work.loop = loop;
   work.fn = fn;
   work.ctx = ctx;
   work.items = items;

@@ -47,12 +47,11 @@ struct pa_pending final : pa::PoolTask, pa::Shared {
  private:
   void claimed() noexcept override {}
   bool brisk() const noexcept override { return false; }
-  void work() noexcept override {
-    status_ = run_->run(&error_);
+  void work() noexcept override { status_ = run_->run(&error_); }
+  bool left() noexcept override {
+    // Not before: who sees this may drain the pool, which then counts this thread among the idle.
     done_.store(1, std::memory_order_release);
     pa::os::futex_wake(done_, UINT32_MAX);
-  }
-  bool left() noexcept override {
     if (drop()) delete this;
     return false;
   }
@@ -81,6 +80,7 @@ pa_status pa_map_start(pa_fn fn, void* ctx, void* const* items, uint64_t n, cons
     if (!handle->start()) {
       const int reason = errno;
       handle->abandon();
+      if (reason == ENOMEM) return pa::no_memory(error);
       return pa::report(error, PA_STATUS_SYSTEM, reason, "no thread could be made for a run in the background (errno %d)", reason);
     }
     *pending = handle;

@@ -251,20 +251,22 @@ void Worker::run_call() noexcept {
   if (call_.out_of_memory) {
     run_.end_failed(PA_STATUS_NO_MEMORY, 0, "out of memory for the answers of a batch");
     call_.answers.clear();
-    if (!code) code = -1;
   }
+  const bool lost = call_.out_of_memory;  // nobody knows which items succeeded
   const bool late = timed_out();
   const nanos duration = now_ - (lease_.attempt > 1 ? lease_.first_started : started);
-  if (code == 0 && !call_.answers.any() && !late) return settle_lease(first + count, started);
+  if (code == 0 && !call_.answers.any() && !late && !lost) return settle_lease(first + count, started);
 
   for (uint64_t i = 0; i < count; i++) {
     const Answers::Mark mark = call_.answers.mark(i);
-    const bool ok = !late && (mark == Answers::ok || (mark == Answers::none && code == 0));
+    const bool ok = !late && !lost && (mark == Answers::ok || (mark == Answers::none && code == 0));
     if (ok) continue;
     Attempt attempt;
     attempt.duration_ns = duration;
     if (late) attempt.state = PA_ITEM_TIMED_OUT;
-    if (mark == Answers::failed) {
+    if (lost) {
+      attempt.state = PA_ITEM_ABORTED;
+    } else if (mark == Answers::failed) {
       const Answers::Failed& failure = call_.answers.failure(i);
       attempt.code = failure.code;
       if (failure.message) attempt.message = failure.message.get();
@@ -290,7 +292,7 @@ bool Worker::settle_failure(uint64_t index, Attempt attempt, void** value) noexc
   Failure failure;
   failure.server_wait_ns = call_.wait_for == index ? call_.server_wait_ns : -1;
   failure.gave_up = attempt.code == PA_CODE_STOPPED && attempt.state == PA_ITEM_FAILED;
-  failure.retryable = may_retry(index, attempt);
+  failure.retryable = attempt.state != PA_ITEM_ABORTED && may_retry(index, attempt);
   failing_ = attempt;
   const uint64_t first = lease_.first;
   Wake wakes;

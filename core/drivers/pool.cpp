@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <deque>
 #include <mutex>
 #include <new>
@@ -78,7 +79,10 @@ class Pool {
 
 bool Pool::add_thread() noexcept {
   auto* thread = new (std::nothrow) Thread{this, 0, nullptr};
-  if (!thread) return false;
+  if (!thread) {
+    errno = ENOMEM;
+    return false;
+  }
   if (!os::start_thread(main, thread, thread->handle)) {
     delete thread;
     return false;
@@ -98,6 +102,7 @@ uint32_t Pool::submit(PoolTask& task, uint32_t count) noexcept {
     try {
       requests_.push_back({&task, count});
     } catch (const std::bad_alloc&) {
+      errno = ENOMEM;
       return 0;
     }
     const uint32_t missing = std::min(count, staff());
@@ -117,6 +122,7 @@ uint32_t Pool::submit(PoolTask& task, uint32_t count) noexcept {
 // One idle thread stands sentinel as long as there were such requests lately: it wakes every millisecond, so that whoever
 // makes the next need not wake anybody.
 bool Pool::submit_later(PoolTask& task, uint32_t count) noexcept {
+  if (!count) return false;
   bool wake_one;
   {
     std::lock_guard lock(mutex_);

@@ -23,7 +23,8 @@ class PoolTask {
 
 namespace pool {
 
-// Asks for `count` threads. Returns how many can come: fewer when the system refuses to make threads.
+// Asks for `count` threads. Returns how many can come: fewer when the system refuses to make threads
+// (errno says why).
 uint32_t submit(PoolTask& task, uint32_t count) noexcept;
 // The same, but the threads come only when the task is hastened, or has not been withdrawn after a millisecond or two. For
 // tasks that are expected to be over by then: it wakes nobody, as a rule. False: not possible, use submit.

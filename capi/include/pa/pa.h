@@ -606,7 +606,7 @@ typedef struct pa_span {
 typedef void (*pa_loop_fn)(pa_span *span);
 
 /* pa_map with a loop of the caller's.
- *   loop  pa_item_loop, or NULL for the library's own copy of it. Errors and everything else: as pa_map. */
+ *   loop  pa_item_loop, as compiled into your program; not NULL. Errors and everything else: as pa_map. */
 PA_EXPORT pa_status pa_map_loop(pa_loop_fn loop, pa_fn fn, void *ctx, void *const *items, uint64_t n, const pa_options *options,
                                 pa_result **result, pa_error *error);
 
