@@ -154,6 +154,17 @@ uint32_t usable_cpus() {
   return cpus;
 }
 
+int current_cpu() noexcept { return sched_getcpu(); }
+
+void move_off_cpu(int cpu) noexcept {
+  cpu_set_t allowed;
+  if (cpu < 0 || cpu >= CPU_SETSIZE || sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
+  cpu_set_t others = allowed;
+  CPU_CLR(cpu, &others);
+  if (CPU_COUNT(&others) == 0 || sched_setaffinity(0, sizeof others, &others) != 0) return;
+  sched_setaffinity(0, sizeof allowed, &allowed);
+}
+
 // ---------------------------------------------------------------------------------------------------------- fork
 
 namespace {

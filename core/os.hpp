@@ -29,6 +29,11 @@ uint32_t usable_cpus();
 // The quota of the cgroup of a process, rounded up, or 0 if it has none. `root` is "" but in tests.
 uint32_t cgroup_cpus(const char* root);
 
+// The CPU that this thread runs on, or -1.
+int current_cpu() noexcept;
+// Moves this thread to another CPU that it may use, if there is one. It may come back later.
+void move_off_cpu(int cpu) noexcept;
+
 // How often this process was forked since the library was loaded: objects remember the generation they were born in.
 uint32_t fork_generation() noexcept;
 

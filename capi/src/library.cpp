@@ -52,6 +52,6 @@ pa_status pa_drain(int64_t timeout_ns, pa_error* error) {
     return PA_INVALID(error, "timeout_ns must be >= 0, or -1 for none, got %lld", static_cast<long long>(timeout_ns));
   const pa::nanos until = timeout_ns < 0 ? pa::kNever : pa::after(pa::os::now(), timeout_ns);
   if (!pa::pool::drain(until)) return PA_STATUS_TIMEOUT;
-  pa::ArrayStorage::free_spare();
+  pa::ArrayStorage::free_spares();
   return PA_STATUS_OK;
 }

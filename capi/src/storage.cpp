@@ -16,7 +16,7 @@ namespace {
 using Block = ArrayStorage::Block;
 
 constexpr uint64_t kPagesFrom = 1u << 21;        // from this size on memory comes in pages of its own, huge ones if possible
-constexpr uint64_t kSpareLimit = uint64_t{1} << 30;  // bytes that are kept for the next run at most
+constexpr uint64_t kSpareLimit = uint64_t{1} << 30;  // bytes of each kind that are kept for the next run at most
 
 void* allocate(uint64_t bytes) {
   if (bytes >= kPagesFrom) return os::map_pages(bytes);
@@ -50,13 +50,14 @@ Block new_block(uint64_t count, bool with_values) {
 }
 
 std::mutex spare_mutex;  // only tried, never waited for: a forked child may find it held for ever
-Block spare;
+Block spares[2];          // without and with values
 
 }  // namespace
 
 ArrayStorage::ArrayStorage(void* const* items, uint64_t count, bool with_values) : items_(items) {
   if (std::unique_lock lock(spare_mutex, std::try_to_lock); lock.owns_lock()) {
-    const bool fits = spare.states && spare.with_values == with_values && spare.capacity >= count && spare.capacity / 2 <= count + 4096;
+    Block& spare = spares[with_values];
+    const bool fits = spare.states && spare.capacity >= count && spare.capacity / 2 <= count + 4096;
     if (fits) block_ = std::exchange(spare, {});
   }
   if (!block_.states) block_ = new_block(count, with_values);
@@ -67,7 +68,7 @@ ArrayStorage::~ArrayStorage() {
   Block old = block_;
   if (bytes_of(old) <= kSpareLimit) {
     if (dirty_.load(std::memory_order_relaxed)) std::memset(old.states, PA_ITEM_OK, old.capacity);
-    if (std::unique_lock lock(spare_mutex, std::try_to_lock); lock.owns_lock()) std::swap(old, spare);
+    if (std::unique_lock lock(spare_mutex, std::try_to_lock); lock.owns_lock()) std::swap(old, spares[old.with_values]);
   }
   if (old.states) free_block(old);
 }
@@ -83,16 +84,18 @@ void ArrayStorage::set_states(uint64_t first, uint64_t count, uint8_t state) {
   dirty_.store(true, std::memory_order_relaxed);
 }
 
-void ArrayStorage::free_spare() noexcept {
-  Block old;
-  if (std::unique_lock lock(spare_mutex, std::try_to_lock); lock.owns_lock()) std::swap(old, spare);
-  if (old.states) free_block(old);
+void ArrayStorage::free_spares() noexcept {
+  for (Block& spare : spares) {
+    Block old;
+    if (std::unique_lock lock(spare_mutex, std::try_to_lock); lock.owns_lock()) std::swap(old, spare);
+    if (old.states) free_block(old);
+  }
 }
 
 // At dlclose or exit; what is allocated later is freed by nobody.
-static const struct FreeSpareAtUnload {
-  ~FreeSpareAtUnload() { ArrayStorage::free_spare(); }
-} free_spare_at_unload;
+static const struct FreeSparesAtUnload {
+  ~FreeSparesAtUnload() { ArrayStorage::free_spares(); }
+} free_spares_at_unload;
 
 // ---------------------------------------------------------------------------------------------------------- growing
 

@@ -40,7 +40,7 @@ class ArrayStorage {
     uint64_t capacity = 0;
     bool with_values = false;
   };
-  static void free_spare() noexcept;  // what is kept for the next run
+  static void free_spares() noexcept;  // what is kept for the next run
 
  private:
   void* const* items_ = nullptr;

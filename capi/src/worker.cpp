@@ -10,7 +10,7 @@ namespace pa {
 namespace {
 
 // A running lease looks at the clock, and at what others want of it, about this often.
-constexpr nanos kLookEvery = 2'000;
+constexpr nanos kLookEvery = 8'000;
 
 }  // namespace
 

@@ -23,6 +23,7 @@ constexpr nanos kSentinelStays = 20'000'000;     // after the last of them
 struct Request {
   PoolTask* task;
   uint32_t count;
+  int cpu = -1;     // of whoever asked
   nanos since = 0;  // of one for later
 };
 
@@ -50,7 +51,7 @@ class Pool {
   static void main(void* thread) { static_cast<Thread*>(thread)->pool->serve(static_cast<Thread*>(thread)); }
   void serve(Thread* self) noexcept;
   void finish(PoolTask& task) noexcept;
-  bool claim(PoolTask*& task, uint32_t& seen);
+  bool claim(PoolTask*& task, int& cpu, uint32_t& seen);
   bool wait(uint32_t seen, bool may_spin) noexcept;
   nanos stand_sentinel(nanos now, bool& standing) noexcept;
   void stand_down() noexcept;
@@ -100,7 +101,7 @@ uint32_t Pool::submit(PoolTask& task, uint32_t count) noexcept {
     std::lock_guard lock(mutex_);
     std::swap(finished, finished_);
     try {
-      requests_.push_back({&task, count});
+      requests_.push_back({&task, count, os::current_cpu()});
     } catch (const std::bad_alloc&) {
       errno = ENOMEM;
       return 0;
@@ -129,7 +130,7 @@ bool Pool::submit_later(PoolTask& task, uint32_t count) noexcept {
     if (!idle_) return false;
     last_later_ = os::now();
     try {
-      later_.push_back({&task, count, last_later_});
+      later_.push_back({&task, count, os::current_cpu(), last_later_});
     } catch (const std::bad_alloc&) {
       return false;
     }
@@ -209,12 +210,13 @@ void Pool::withdraw(PoolTask& task) noexcept {
   std::erase_if(requests_, [&](const Request& request) { return request.task == &task; });
 }
 
-bool Pool::claim(PoolTask*& task, uint32_t& seen) {
+bool Pool::claim(PoolTask*& task, int& cpu, uint32_t& seen) {
   std::lock_guard lock(mutex_);
   if (!has_sentinel_ && idle_ <= 1) promote(kNever);  // this may be the last one that could look after them
   seen = epoch_.load(std::memory_order_relaxed);
   if (requests_.empty()) return false;
   task = requests_.front().task;
+  cpu = requests_.front().cpu;
   task->claimed();
   if (--requests_.front().count == 0) requests_.pop_front();
   idle_--;
@@ -226,9 +228,12 @@ void Pool::serve(Thread* self) noexcept {
   for (;;) {
     PoolTask* task = nullptr;
     uint32_t seen = 0;
-    if (claim(task, seen)) {
-      task->work();
+    int cpu = -1;
+    if (claim(task, cpu, seen)) {
       may_spin = task->brisk();
+      // The kernel likes to wake a thread on the CPU of its waker, where the two would only take turns.
+      if (may_spin && os::current_cpu() == cpu) os::move_off_cpu(cpu);
+      task->work();
       {
         std::lock_guard lock(mutex_);  // before `left`, after which its owner may submit again and count on this thread
         idle_++;

@@ -621,8 +621,8 @@ static inline void pa_item_loop(pa_span *span) {
   uint64_t i;
   for (i = span->at; i < count; i++) {
     int32_t code;
-    span->at = i;
     values[i] = NULL;
+    span->at = i;
     code = fn(ctx, items[i], &values[i], call);
     if (code != 0) {
       span->code = code;

@@ -16,29 +16,28 @@
 //
 // and with C++20, pa::map(urls, fetch, {.workers = 64, .rate = {100}, .retry = {.attempts = 3}}).
 //
-// This header is all there is: it calls the C functions of pa.h, whose rules hold here, too, and which is the place to look
-// up what an option means to the last detail.
+// It is all in headers, and calls the C functions of pa.h, whose rules hold here, too: there stands what an option means to
+// the last detail.
 //
 // RULES THAT HOLD EVERYWHERE, and are not repeated at each function
 //
-// Your function  It is called as fn(item) or, if it can be, as fn(item, call) with a pa::call&. It is copied or moved into
-// the
-//                run (std::ref avoids that) and called by several threads at once. It returns anything, also types that can
-//                be neither copied nor moved, or nothing. An exception that it throws makes that item fail, and no other: it
-//                is kept, and its what() is the item's message. pa::failure gives the item a code of yours as well; where
-//                failures are so many that throwing costs too much, return pa::answer<T>.
+// Your function  It is called as fn(item) or, if it can be, as fn(item, call) with a pa::call&, by several threads at once.
+//                It is copied or moved into the run (std::ref avoids that). It may return anything, also what can be neither
+//                copied nor moved, or nothing. An exception that it throws makes that item fail, and no other: it is kept,
+//                and its what() is the item's message. pa::failure gives the item a code of yours as well; where failures
+//                are so many that throwing would cost too much, return pa::answer<T>.
 // Items          A range that is an lvalue is referred to, and must stay as it is until the run has ended; an rvalue is
-// moved in.
-//                The function gets the elements themselves, not copies, except of ranges that can be read only once.
-// Results        T is what the function returns, without reference and const. Values are made in place and belong to the
-// result. Errors         Wrong options and the like are thrown as pa::error before any work starts. Memory that is missing
-// is
-//                std::bad_alloc, or pa::error with PA_STATUS_NO_MEMORY if libpa had none. What a callback of pa::options, a
-//                key function or a source throws ends the run, and is thrown again by the call that started it (by
-//                pending::get); results are then lost, so use on_result where that matters. Failed items are data, and throw
-//                only where you ask for their values.
+//                moved into the run. The function gets the elements themselves, and copies only where a range can be read
+//                but once.
+// Results        T is what the function returns, without reference and const. Values are made in place, and belong to the
+//                result; what is called borrowed is valid as long as the result is.
+// Errors         Wrong options and the like are thrown as pa::error before any work starts; missing memory as
+//                std::bad_alloc, or as pa::error with PA_STATUS_NO_MEMORY where libpa had none. What a callback of
+//                pa::options, a key function or a source throws ends the run, and is thrown again by the call that started
+//                it (by pending::get); the results are then lost, so keep them in on_result where that matters. Failed items
+//                are data: they throw where you ask for their values.
 // Threads        As in pa.h: anything may be called from any thread. A result that nobody changes may be read by many.
-// Time           std::chrono durations; no value means "none".
+// Time           std::chrono durations; an optional one without a value means "none".
 #ifndef PA_PA_HPP
 #define PA_PA_HPP
 
@@ -102,7 +101,7 @@ class error : public std::runtime_error {
   explicit error(const pa_error& from) : error(from.status, from.detail, from.message) {}
 
   pa_status status() const noexcept { return status_; }
-  // errno, or 0.
+  // errno, the code of the first item that failed, or 0.
   std::int32_t detail() const noexcept { return detail_; }
 
  private:
@@ -213,8 +212,7 @@ class limiter {
   }
   ~limiter() { pa_limiter_release(handle_); }
 
-  // Waits until `tokens` can be taken, and takes them. Throws pa::error for tokens of 0 or above the burst, as the next two
-  // do.
+  // Waits until `tokens` can be taken, and takes them. Throws pa::error for 0 or more than the burst, as the next two do.
   void acquire(std::uint64_t tokens = 1) { acquire_ns(tokens, -1); }
   // The same, but returns false, at once, and takes nothing, when the wait would be longer than `timeout`.
   bool acquire_for(std::chrono::nanoseconds timeout, std::uint64_t tokens = 1) {
@@ -286,13 +284,13 @@ enum class executor : std::int32_t {
 
 // How to run; the fields mean what those of pa_options in pa.h do.
 struct options {
-  std::uint32_t workers = 0;  // calls at a time; 0: the CPUs that this process may use
-  std::uint64_t window = 0;
-  std::uint64_t batch_size = 0;
-  pa::batch batch = {};
-  std::optional<pa::limiter> limiter = {};
-  pa::rate rate = {};
-  std::uint64_t rate_cost = 1;
+  std::uint32_t workers = 0;                // calls at a time; 0: the CPUs that this process may use
+  std::uint64_t window = 0;                 // items admitted but not done, at most; 0: automatic
+  std::uint64_t batch_size = 0;             // admit items in chunks of so many, each finished before the next; 0: do not
+  pa::batch batch = {};                     // for batch functions
+  std::optional<pa::limiter> limiter = {};  // shared with others
+  pa::rate rate = {};                       // a limiter of this run's own; not together with `limiter`
+  std::uint64_t rate_cost = 1;              // tokens: of an item, of an index of a range, of a call of a batch function
   pa::retry retry = {};
   std::optional<std::chrono::nanoseconds> timeout = {};       // for the whole run
   std::optional<std::chrono::nanoseconds> item_timeout = {};  // for each attempt; the function must look at call::stopped
@@ -516,7 +514,7 @@ class result {
 
 // A run in the background.
 template <class T>
-class pending {
+class [[nodiscard]] pending {
  public:
   pending(pending&& other) noexcept
       : run_(std::move(other.run_)), record_(std::move(other.record_)), handle_(std::exchange(other.handle_, nullptr)) {}
@@ -570,13 +568,13 @@ inline namespace v0 {
 template <class Range, class Fn, class Key = detail::no_key>
 detail::map_result<Range, Fn> map(Range&& range, Fn&& fn, options options = {}, Key key = {});
 
-// Like map, for a function that takes several items in one call, and returns a vector (or another range with a size) of
-// their results, or nothing. options.batch says how many items a call gets.
-//   fn  is called as fn(items) or fn(items, call); items is a pa::view<T> (a std::span, if you want) of contiguous ranges,
-//   else
-//       something else with size(), operator[] and iterators. Elements of pa::answer<T> make single items fail. If it
-//       throws, all items of the call fail; if it returns too few results, those without one, with PA_CODE_UNANSWERED; too
-//       many are std::length_error, as if it had thrown that. Failed items are retried one by one, each as a batch of one.
+// Like map, for a function that takes several items in one call; options.batch says how many.
+//   fn  is called as fn(items) or fn(items, call), and returns nothing, or a vector (or another range that has a size) of
+//       results, one for each item. `items` is a pa::view<T> of a contiguous range, which converts to std::span<T>; of
+//       others, something that also has size(), operator[] and iterators.
+//       An element of type pa::answer<T> lets its item fail alone. If fn throws, all items of the call fail; if it returns
+//       too few results, those without one, with PA_CODE_UNANSWERED; too many count as a std::length_error that it threw.
+// Failed items are retried one by one, each as a batch of one.
 template <class Range, class Fn, class Key = detail::no_key>
 detail::map_batch_result<Range, Fn> map_batch(Range&& range, Fn&& fn, options options = {}, Key key = {});
 
@@ -589,12 +587,11 @@ detail::map_batch_result<Range, Fn> map_batch(Range&& range, Fn&& fn, options op
 template <class Fn>
 result<void> map_range(std::uint64_t n, Fn&& fn, options options = {});
 
-// Like map, for inputs that are made on demand. They are pulled by one call at a time, on any thread.
-//   next  is called without arguments and returns std::optional<Item>, no value being the end; or a vector of items, as many
-//   as
-//         are there without waiting but at least one, an empty one being the end: that is faster where items are cheap to
-//         make. If it throws, the run ends, and map_source throws the same.
-//   fn    gets each item as Item& (Item, if it is a plain type no larger than a pointer); items are destroyed when done.
+// Like map, for inputs that are made on demand: pulled by one call at a time, on any thread, and destroyed when done.
+//   next  is called without arguments. It returns std::optional<Item>, no value being the end; or a vector of items, as many
+//         as are there without waiting but at least one, an empty one being the end: faster where items are cheap to make.
+//         If it throws, the run ends, and map_source throws the same.
+//   fn    gets each item as Item&, or as Item if that is a plain type no larger than a pointer.
 template <class Next, class Fn, class Key = detail::no_key>
 detail::map_source_result<Next, Fn> map_source(Next&& next, Fn&& fn, options options = {}, Key key = {});
 

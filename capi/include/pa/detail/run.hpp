@@ -95,7 +95,7 @@ class record_base {
     } catch (const std::exception& why) {
       return pa_call_fail(call, PA_CODE_EXCEPTION, why.what());
     } catch (...) {
-      return pa_call_fail(call, PA_CODE_EXCEPTION, "an exception that is not derived from std::exception");
+      return pa_call_fail(call, PA_CODE_EXCEPTION, "an exception that is no std::exception");
     }
   }
   // An attempt failed without throwing: what an earlier one threw is no longer the reason.
@@ -460,8 +460,8 @@ class range_run final : public run_of<T, Fn> {
  private:
   using item_type = item_of<Range>;
   // Whether pa_call_index must be right while the function runs, or when it has returned a failure.
-  static constexpr bool needs_position = std::is_invocable_v<Fn&, item_type, pa::call&> ||
-                                         is_answer<remove_cvref_t<returned<pa::call, Fn, item_type>>>::value;
+  static constexpr bool needs_position =
+      std::is_invocable_v<Fn&, item_type, pa::call&> || is_answer<remove_cvref_t<returned<pa::call, Fn, item_type>>>::value;
 
   static range_run& of(void* ctx) noexcept { return *static_cast<range_run*>(static_cast<run*>(ctx)); }
 
