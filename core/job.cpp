@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <limits>
 #include <new>
 
 namespace pa {
@@ -37,7 +38,7 @@ Job::Job(const JobConfig& config)
   input_done_ = !config.fetched && next_ >= config.count;
   Wake nobody;
   if (config.stop && config.stop->requested()) finish(End::cancelled, nobody);
-  if (input_done_ && config.count == 0) finish_resolved(nobody);
+  if (input_done_ && config.count == 0) finish_resolved(std::numeric_limits<nanos>::min(), nobody);
 }
 
 // ---------------------------------------------------------------------------------------------------------- the end
@@ -71,12 +72,14 @@ End Job::poll(nanos now, Wake& wake) {
 
 bool Job::end_as(End why, Wake& wake) { return finish(why, wake); }
 
-void Job::finish_if_done(Wake& wake) {
-  if (input_done_ && !pulling_ && resolved_.load(kRelaxed) == next_) finish_resolved(wake);
+void Job::finish_if_done(nanos now, Wake& wake) {
+  if (input_done_ && !pulling_ && resolved_.load(kRelaxed) == next_) finish_resolved(now, wake);
 }
 
-void Job::finish_resolved(Wake& wake) {
+// A gate like the others: a stop or a deadline that came before the last item was done is the reason for the end.
+void Job::finish_resolved(nanos now, Wake& wake) {
   all_resolved_.store(true, std::memory_order_release);
+  if (ended(now, wake)) return;
   if (!config_.owner_concludes) {
     finish(End::completed, wake);
     return;
@@ -284,10 +287,13 @@ Take Job::take_locked(nanos now, Lease& lease, Wake& wake) {
   return Take::lease;
 }
 
-// The wake chain: if another take could succeed now, or nobody keeps the time any more, one parked taker looks.
+// The wake chain: if another take could succeed now, or nobody keeps the time any more, one parked taker looks. Whoever was
+// woken to keep an earlier time may have found work instead: then the time that is kept is too late.
 void Job::pass_on(nanos now, bool more_tokens, Wake& wake) {
-  const bool time_matters = config_.limiter || config_.deadline != kNever || next_alarm(now) != kNever;
-  if (could_do_more(now, more_tokens) || (time_matters && !has_timekeeper_)) wake_takers(1, wake);
+  const nanos next = next_alarm(now);
+  const bool time_matters = config_.limiter || config_.deadline != kNever || next != kNever;
+  const bool time_is_kept = has_timekeeper_ && alarm_ <= next;
+  if (could_do_more(now, more_tokens) || (time_matters && !time_is_kept)) wake_takers(1, wake);
 }
 
 // The lanes looked empty. Announce first, then look again; whoever publishes does so first and then looks for those who
@@ -386,7 +392,7 @@ bool Job::supply(nanos now, uint64_t got, bool end, Wake& wake) {
   next_ += got;
   input_done_ = end;
   wake_takers(1, wake);
-  finish_if_done(wake);
+  finish_if_done(now, wake);
   return true;
 }
 
@@ -437,7 +443,7 @@ void Job::close_lease(Lease& lease) {
 
 // ---------------------------------------------------------------------------------------------------------- settle
 
-void Job::commit(Lease& lease, uint64_t done, Witness& witness, Wake& wake) {
+void Job::commit(nanos now, Lease& lease, uint64_t done, Witness& witness, Wake& wake) {
   if (!done) return;
   if (config_.observed) {
     witness.succeeded(lease.first, done);
@@ -446,19 +452,19 @@ void Job::commit(Lease& lease, uint64_t done, Witness& witness, Wake& wake) {
   note_progress(lease, done);
   const uint64_t resolved = resolved_.fetch_add(done, kOrdered) + done;
   if (use_lanes_) {
-    if (resolved == config_.count) finish_resolved(wake);
+    if (resolved == config_.count) finish_resolved(now, wake);
     return;
   }
   const bool made_room = config_.window || config_.serial || (config_.chunk && resolved == next_);
   if (made_room) wake_takers(static_cast<uint32_t>(std::min<uint64_t>(done, kEveryone - 1)), wake);
-  finish_if_done(wake);
+  finish_if_done(now, wake);
 }
 
 bool Job::step(nanos now, Lease& lease, uint64_t done, Witness& witness, Wake& wake) {
   std::unique_lock lock(mutex_, std::defer_lock);
   if (lock_commits_) lock.lock();
   if (take_note_of_revocation(lease)) return false;
-  commit(lease, done, witness, wake);
+  commit(now, lease, done, witness, wake);
   const bool paused = config_.limiter && config_.limiter->pause_epoch() != lease.pause_epoch;
   if (ended(now, wake) || paused) {
     if (!lock.owns_lock()) lock.lock();
@@ -483,7 +489,7 @@ Verdict Job::fail(nanos now, Lease& lease, uint64_t index, Failure failure, Witn
   std::lock_guard lock(mutex_);
   if (take_note_of_revocation(lease)) return Verdict::stopped;
   assert(index >= lease.first && index < lease.first + lease.count);
-  commit(lease, index - lease.first, witness, wake);
+  commit(now, lease, index - lease.first, witness, wake);
   if (failure.retryable && failure.server_wait_ns >= 0 && config_.limiter)
     config_.limiter->pause(after(now, config_.retry.clamp_server_wait(failure.server_wait_ns)));
 
@@ -520,7 +526,7 @@ Verdict Job::fail(nanos now, Lease& lease, uint64_t index, Failure failure, Witn
   const uint64_t resolved = resolved_.fetch_add(1, kOrdered) + 1;
   if (config_.observed) wake.owner = true;
   if (config_.window || config_.serial || (config_.chunk && resolved == next_)) wake_takers(1, wake);
-  finish_if_done(wake);
+  finish_if_done(now, wake);
   return Verdict::final;
 }
 
@@ -529,7 +535,7 @@ void Job::complete(nanos now, Lease& lease, uint64_t done, Witness& witness, Wak
   if (lock_commits_) lock.lock();
   if (take_note_of_revocation(lease)) return;
   const uint64_t ran = lease.granted - (lease.count - done);
-  commit(lease, done, witness, wake);
+  commit(now, lease, done, witness, wake);
   if (lease.count && !lock.owns_lock()) lock.lock();
   resize(now, lease, ran);
   if (lease.count || lock.owns_lock())

@@ -211,13 +211,13 @@ class Job {
   bool take_note_of_revocation(Lease& lease);
   Take park(Lease& lease, nanos until);
   void unpark(Lease& lease);
-  void commit(Lease& lease, uint64_t done, Witness& witness, Wake& wake);  // no lock where lock_commits_ is false
+  void commit(nanos now, Lease& lease, uint64_t done, Witness& witness, Wake& wake);  // no lock where lock_commits_ is false
   void give_back(nanos now, Lease& lease, Wake& wake);
   void push_ready(Ready ready);
   void share(Lease& lease, Wake& wake);            // no lock
   void resize(nanos now, Lease& lease, uint64_t ran);
-  void finish_if_done(Wake& wake);
-  void finish_resolved(Wake& wake);                // no lock
+  void finish_if_done(nanos now, Wake& wake);
+  void finish_resolved(nanos now, Wake& wake);                // no lock
   bool finish(End why, Wake& wake);                // no lock
   void wake_takers(uint32_t count, Wake& wake) const;  // no lock
   nanos next_alarm(nanos now) const;
