@@ -8,9 +8,9 @@
  * on a database in a temporary file, in WAL mode, and synced at each commit: an item that succeeded is on the disk. Rows
  * that violate a constraint fail alone, with SQLite's own message; the rest of their batch is kept.
  *
- * The automatic size starts at one row and has to be found on the way, which is why it comes out behind the best fixed one, the
- * more so the fewer rows there are. What it settled on (pa_result_batch_size) is a good options.batch.max_items for the next
- * time.
+ * The automatic size starts at one row and has to be found on the way: that is why it comes out behind the best fixed one,
+ * the more so the fewer rows there are. What it settled on (pa_result_batch_size) is a good options.batch.max_items for the
+ * next time.
  *
  * usage: sqlite_insert [ROWS]        exits with 1 if a database does not hold exactly the rows that it should */
 #define _POSIX_C_SOURCE 200809L

@@ -46,7 +46,7 @@ TEST(Errors, TheExceptionItselfIsKept) {
 
 TEST(Errors, AnythingMayBeThrown) {
   const auto result = pa::map(numbers(1), [](int x) -> int { throw x + 42; });
-  EXPECT_EQ(result[0].message(), "an exception that is not derived from std::exception");
+  EXPECT_EQ(result[0].message(), "an exception that is no std::exception");
   EXPECT_TRUE(result[0].threw<int>());
 }
 
@@ -250,6 +250,21 @@ TEST_F(ErrorsLifetime, NothingIsLeftOfFailedAttempts) {
       attempts(2));
   EXPECT_EQ(result.failed(), 333u);
   EXPECT_EQ(Counted::living(), 667);
+}
+
+// libpa keeps its storage for the next run, and does not clean it.
+TEST_F(ErrorsLifetime, WhatAnotherRunLeftBehindIsNotTakenForAValue) {
+  std::vector<void*> items(1000, &items);
+  pa_result* other = nullptr;
+  const pa_fn keep_item = [](void*, void* item, void** value, pa_call*) {
+    *value = item;
+    return std::int32_t{0};
+  };
+  ASSERT_EQ(pa_map(keep_item, nullptr, items.data(), items.size(), nullptr, &other, nullptr), PA_STATUS_OK);
+  pa_result_free(other);
+  const auto result = pa::map(numbers(1000), [](int x) -> Counted { throw std::runtime_error(std::to_string(x)); });
+  EXPECT_EQ(result.failed(), 1000u);
+  EXPECT_EQ(Counted::living(), 0);
 }
 
 TEST_F(ErrorsLifetime, TheValueOfAnAttemptThatCameTooLateIsDestroyed) {

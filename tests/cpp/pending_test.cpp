@@ -72,11 +72,8 @@ TEST(Pending, WhatACallbackThrowsIsThrownByGet) {
 TEST(Pending, WrongOptionsAreThrownByStart) {
   pa::options options;
   options.retry.attempts = 0;
-  EXPECT_EQ(error_of([&] {
-              pa::start(
-                  numbers(1), [](int x) { return x; }, options);
-            }).status(),
-            PA_STATUS_INVALID);
+  const auto same = [](int x) { return x; };
+  EXPECT_EQ(error_of([&] { (void)pa::start(numbers(1), same, options); }).status(), PA_STATUS_INVALID);
 }
 
 using PendingLifetime = CountedTest;

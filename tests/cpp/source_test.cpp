@@ -1,6 +1,7 @@
 // pa::map_source and pa::map_batch_source: items that are made on demand.
 #include <deque>
 #include <string>
+#include <thread>
 
 #include "support.hpp"
 
@@ -111,6 +112,23 @@ TEST(Source, BatchFunctionsTakeItsItemsByPosition) {
   });
   ASSERT_EQ(result.size(), 1000u);
   for (std::size_t i = 0; i < 1000; i++) ASSERT_EQ(result.values()[i], static_cast<int>(2 * i));
+}
+
+// The places for values are made by whoever needs one first.
+TEST(Source, ThreadsThatNeedAPlaceAtOnceGetTheSame) {
+  for (int round = 0; round < 100; round++) {
+    pa::detail::slots<int> slots;
+    std::atomic<int> waiting{2};
+    std::vector<int*> places[2];
+    const auto make = [&](std::vector<int*>& mine) {
+      for (waiting--; waiting > 0;) std::this_thread::yield();
+      for (std::uint64_t index = 0; index < 10'000; index = 2 * index + 64) mine.push_back(slots.make(index));
+    };
+    std::thread other([&] { make(places[1]); });
+    make(places[0]);
+    other.join();
+    ASSERT_EQ(places[0], places[1]);
+  }
 }
 
 using SourceLifetime = CountedTest;
