@@ -205,6 +205,26 @@ TEST(only_failed_items_are_retried_each_as_a_batch_of_one) {
   pa_result_free(result);
 }
 
+static int32_t wait_a_moment_and_retry(void* ctx, void* const* items, size_t count, void** values, pa_call* call) {
+  (void)ctx, (void)items, (void)values;
+  if (pa_call_attempt(call) > 1) return 0;
+  pa_call_retry_after(call, MICROSECONDS);
+  for (size_t i = 1; i < count; i += 2) pa_call_fail_at(call, i, 429, "slow down");
+  return 429;
+}
+
+TEST(a_servers_wait_holds_for_all_items_of_the_call_that_fail) {
+  pa_options options = defaults();
+  options.batch.max_items = 10;
+  options.retry.attempts = 2;
+  options.retry.backoff_ns = HOURS;  // would never pass
+  options.retry.max_delay_ns = HOURS;
+  pa_result* result = map(wait_a_moment_and_retry, NULL, 40, &options);
+  CHECK_EQ(pa_result_ok(result), 1);
+  for (uint64_t i = 0; i < 40; i++) CHECK_EQ(outcome_at(result, i).attempts, 2);
+  pa_result_free(result);
+}
+
 // ---- releases
 
 static int32_t store_all_fail_some(void* ctx, void* const* items, size_t count, void** values, pa_call* call) {
@@ -304,6 +324,7 @@ TEST(with_linger_a_batch_waits_until_it_is_full_or_the_input_ends) {
   CHECK_EQ(pa_result_ok(result), 1);
   CHECK_EQ(b.calls, 3);
   CHECK_EQ(b.largest, 10);
+  CHECK_EQ(pa_result_batch_size(result), 10);
   pa_result_free(result);
 }
 

@@ -276,6 +276,76 @@ TEST(what_remains_is_the_nearer_of_the_two_deadlines) {
   pa_result_free(map(whichever_is_first, &nearer, 5, &options));
 }
 
+// ---- giving up
+
+typedef struct quitter {
+  ledger l;
+  pa_stop* stop;
+} quitter;
+
+static int32_t stop_and_give_up(void* ctx, void* item, void** value, pa_call* call) {
+  quitter* q = ctx;
+  ledger_call(&q->l, item);
+  ledger_store(&q->l, item, value);
+  if (pa_call_index(call) == 3) pa_stop_request(q->stop);
+  nap();
+  return pa_call_stopped(call) ? PA_CODE_STOPPED : 0;
+}
+
+TEST(an_item_whose_function_gives_up_because_the_run_has_ended_is_not_done) {
+  for (int executor = PA_EXECUTOR_THREADS; executor <= PA_EXECUTOR_INLINE; executor++) {
+    quitter q;
+    ledger_init(&q.l, 10);
+    pa_options options = defaults();
+    options.executor = executor;
+    options.workers = 1;
+    options.max_errors = 1;  // giving up is no failure
+    ledger_watch(&q.l, &options);
+    REQUIRE(pa_stop_new(&q.stop, NULL) == PA_STATUS_OK);
+    options.stop = q.stop;
+    pa_result* result = map(stop_and_give_up, &q, 10, &options);
+    CHECK_EQ(pa_result_end(result), PA_END_CANCELLED);
+    for (uint64_t i = 0; i < 10; i++) {
+      const pa_outcome outcome = outcome_at(result, i);
+      CHECK_EQ(outcome.state, i < 3 ? PA_ITEM_OK : PA_ITEM_CANCELLED);
+      CHECK_EQ(outcome.attempts, i <= 3);
+      CHECK_EQ(outcome.code, 0);
+    }
+    CHECK_EQ(q.l.values_released[3], 1);  // what it had stored
+    pa_result_free(result);
+    ledger_check_released(&q.l, 1);
+    CHECK_EQ(q.l.quiescent, 1);
+    pa_stop_release(q.stop);
+    ledger_free(&q.l);
+  }
+}
+
+static int32_t give_up_when_stopped(void* ctx, void* item, void** value, pa_call* call) {
+  (void)ctx, (void)item, (void)value;
+  wait_until_stopped(call);
+  return PA_CODE_STOPPED;
+}
+
+TEST(giving_up_at_the_timeout_of_the_run_leaves_the_item_timed_out) {
+  pa_options options = defaults();
+  options.timeout_ns = MILLISECONDS;
+  options.retry.attempts = 3;
+  pa_result* result = map(give_up_when_stopped, NULL, 3, &options);
+  CHECK_EQ(pa_result_end(result), PA_END_TIMED_OUT);
+  CHECK_EQ(count_state(result, PA_ITEM_TIMED_OUT), 3);
+  for (uint64_t i = 0; i < 3; i++) CHECK_EQ(outcome_at(result, i).code, 0);
+  pa_result_free(result);
+}
+
+TEST(giving_up_at_the_timeout_of_the_attempt_is_a_timeout_of_the_item) {
+  pa_options options = defaults();
+  options.item_timeout_ns = MILLISECONDS;
+  pa_result* result = map(give_up_when_stopped, NULL, 3, &options);
+  CHECK_EQ(pa_result_end(result), PA_END_COMPLETED);
+  CHECK_EQ(count_state(result, PA_ITEM_TIMED_OUT), 3);
+  pa_result_free(result);
+}
+
 // ---- durations
 
 static int32_t last_a_millisecond(void* ctx, void* item, void** value, pa_call* call) {
@@ -300,5 +370,27 @@ TEST(a_duration_spans_all_attempts_and_the_waits_between) {
     CHECK(outcome.duration_ns >= 7 * MILLISECONDS);
     CHECK_LE(outcome.duration_ns, took);
   }
+  pa_result_free(result);
+}
+
+static int32_t last_once_a_millisecond(void* ctx, void* item, void** value, pa_call* call) {
+  (void)ctx, (void)item, (void)value, (void)call;
+  wait_until_ns(now_ns() + MILLISECONDS);
+  return 0;
+}
+
+// With one item after the other, what each waited for its turn would be counted many times over.
+TEST(a_duration_does_not_hold_the_wait_for_a_worker) {
+  pa_options options = defaults();
+  options.executor = PA_EXECUTOR_INLINE;
+  const int64_t before = now_ns();
+  pa_result* result = map(last_once_a_millisecond, NULL, 20, &options);
+  const int64_t took = now_ns() - before;
+  int64_t sum = 0;
+  for (uint64_t i = 0; i < 20; i++) {
+    CHECK(outcome_at(result, i).duration_ns >= MILLISECONDS);
+    sum += outcome_at(result, i).duration_ns;
+  }
+  CHECK_LE(sum, took);
   pa_result_free(result);
 }

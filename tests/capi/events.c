@@ -57,3 +57,18 @@ uint64_t thread_count(void) {
   closedir(tasks);
   return count;
 }
+
+static void* do_nothing(void* unused) { return unused; }
+
+uint64_t settled_thread_count(void) {
+  pthread_t thread;
+  if (pthread_create(&thread, NULL, do_nothing, NULL) != 0) abort();
+  pthread_join(thread, NULL);
+  uint64_t lowest = thread_count();
+  for (int i = 0; i < 50; i++) {
+    nap();
+    const uint64_t count = thread_count();
+    if (count < lowest) lowest = count;
+  }
+  return lowest;
+}

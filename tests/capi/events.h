@@ -36,6 +36,7 @@ void raise_to(uint32_t* highest, uint32_t seen);
 void nap(void);
 int64_t now_ns(void);  // monotonic
 void wait_until_ns(int64_t instant);
-uint64_t thread_count(void);  // of this process
+uint64_t thread_count(void);          // of this process
+uint64_t settled_thread_count(void);  // with the thread of its own that a sanitizer adds, without any that is just ending
 
 #endif

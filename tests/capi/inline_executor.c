@@ -46,7 +46,7 @@ TEST(items_run_one_by_one_in_input_order_on_the_calling_thread) {
 
 TEST(no_thread_is_made) {
   CHECK_STATUS(pa_drain(-1, NULL), PA_STATUS_OK, NULL);
-  const uint64_t before = thread_count();
+  const uint64_t before = settled_thread_count();
   pa_options options = inline_options();
   options.timeout_ns = HOURS;
   REQUIRE(pa_stop_new(&options.stop, NULL) == PA_STATUS_OK);

@@ -162,6 +162,10 @@ TEST(batches_that_are_too_large_or_larger_than_the_window) {
   REFUSED(batch | batch_source, "options.batch.max_items", "18446744073709551615", options.batch.max_items = UINT64_MAX);
 }
 
+TEST(batches_that_are_larger_than_a_chunk) {
+  REFUSED(batch | batch_source, "options.batch.max_items", "9", options.batch.max_items = 9; options.batch_size = 8);
+}
+
 TEST(a_negative_linger) {
   REFUSED(batch | batch_source, "options.batch.linger_ns", "-1", options.batch.max_items = 5; options.batch.linger_ns = -1);
 }
@@ -233,6 +237,10 @@ TEST(timeouts_below_minus_1_and_an_item_timeout_of_0) {
   REFUSED(all, "options.timeout_ns", "-9223372036854775808", options.timeout_ns = INT64_MIN);
   REFUSED(all, "options.item_timeout_ns", "-2", options.item_timeout_ns = -2);
   REFUSED(all, "options.item_timeout_ns", "0", options.item_timeout_ns = 0);
+}
+
+TEST(a_release_of_items_for_a_range) {
+  REFUSED(range, "options.release_item", "pa_map_range", options.release_item = run_release);
 }
 
 TEST(a_key_function_for_a_range) {

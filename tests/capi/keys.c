@@ -146,6 +146,44 @@ TEST(items_of_batches_are_named) {
   free(items);
 }
 
+static int32_t three_kinds_of_1(void* ctx, void* item, pa_key* key) {
+  (void)ctx;
+  switch (number_of(item)) {
+    case 0:
+      key->kind = PA_KEY_INT;
+      key->number = 1;
+      break;
+    case 1:
+      key->kind = PA_KEY_STRING;
+      break;
+    default:
+      key->kind = PA_KEY_BYTES;
+  }
+  if (key->kind != PA_KEY_INT) {
+    key->data = "1";
+    key->size = 1;
+  }
+  return 0;
+}
+
+TEST(the_number_1_the_string_1_and_the_byte_1_are_three_keys) {
+  void** items = numbered(3);
+  pa_options options = defaults();
+  options.item_key = three_kinds_of_1;
+  pa_result* result;
+  pa_error error;
+  REQUIRE_STATUS(pa_map(echo, NULL, items, 3, &options, &result, &error), PA_STATUS_OK, &error);
+  const pa_key number = outcome_at(result, 0).key, string = outcome_at(result, 1).key, byte = outcome_at(result, 2).key;
+  CHECK_EQ(number.kind, PA_KEY_INT);
+  CHECK_EQ(number.number, 1);
+  CHECK_EQ(string.kind, PA_KEY_STRING);
+  CHECK(string.size == 1 && memcmp(string.data, "1", 1) == 0);
+  CHECK_EQ(byte.kind, PA_KEY_BYTES);
+  CHECK(byte.size == 1 && memcmp(byte.data, "1", 1) == 0);
+  pa_result_free(result);
+  free(items);
+}
+
 static int32_t same_name(void* ctx, void* item, pa_key* key) {
   (void)ctx, (void)item;
   key->kind = PA_KEY_STRING;

@@ -31,6 +31,28 @@ TEST(a_number_that_is_no_status_is_unknown) {
   for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) CHECK_STR(pa_status_name(numbers[i]), "PA_STATUS_UNKNOWN");
 }
 
+TEST(every_end_and_every_state_has_its_name) {
+#define NAMED(name_of, value) CHECK_STR(name_of(value), #value)
+  NAMED(pa_end_name, PA_END_NONE);
+  NAMED(pa_end_name, PA_END_COMPLETED);
+  NAMED(pa_end_name, PA_END_TIMED_OUT);
+  NAMED(pa_end_name, PA_END_ABORTED);
+  NAMED(pa_end_name, PA_END_CANCELLED);
+  NAMED(pa_end_name, PA_END_FAILED);
+  NAMED(pa_item_name, PA_ITEM_OK);
+  NAMED(pa_item_name, PA_ITEM_FAILED);
+  NAMED(pa_item_name, PA_ITEM_TIMED_OUT);
+  NAMED(pa_item_name, PA_ITEM_ABORTED);
+  NAMED(pa_item_name, PA_ITEM_CANCELLED);
+  NAMED(pa_item_name, PA_ITEM_CRASHED);
+#undef NAMED
+  const int32_t numbers[] = {-1, 6, 1000, INT32_MIN, INT32_MAX};
+  for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+    CHECK_STR(pa_end_name(numbers[i]), "PA_END_UNKNOWN");
+    CHECK_STR(pa_item_name(numbers[i]), "PA_ITEM_UNKNOWN");
+  }
+}
+
 TEST(the_version_is_that_of_the_header) {
   CHECK_EQ(pa_version(), PA_VERSION_MAJOR * 1000000 + PA_VERSION_MINOR * 1000 + PA_VERSION_PATCH);
 }
@@ -88,6 +110,8 @@ TEST(the_table_holds_the_functions) {
   HOLDS(stop_request);
   HOLDS(stop_requested);
   HOLDS(drain);
+  HOLDS(end_name);
+  HOLDS(item_name);
 #undef HOLDS
 }
 
@@ -120,7 +144,7 @@ static int32_t gather(void* ctx, void* item, void** value, pa_call* call) {
 
 TEST(drain_leaves_no_thread_behind_and_runs_may_be_started_again) {
   CHECK_STATUS(pa_drain(-1, NULL), PA_STATUS_OK, NULL);
-  const uint64_t before = thread_count();
+  const uint64_t before = settled_thread_count();
   for (int round = 0; round < 5; round++) {
     counter_reset(&gathered);
     void** items = numbered(8);

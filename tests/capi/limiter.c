@@ -546,6 +546,22 @@ TEST(a_429_on_the_final_attempt_still_pauses_the_limiter) {
   pa_limiter_release(s.limiter);
 }
 
+static int32_t succeed_though_told_to_wait(void* ctx, void* item, void** value, pa_call* call) {
+  (void)ctx, (void)item, (void)value;
+  pa_call_retry_after(call, HOURS);
+  return 0;
+}
+
+TEST(a_servers_wait_has_no_effect_when_the_call_succeeds) {
+  pa_options options = defaults();
+  options.limiter = limiter_of(1, HOURS, 20);
+  pa_result* result = map(succeed_though_told_to_wait, NULL, 10, &options);
+  CHECK_EQ(pa_result_ok(result), 1);
+  CHECK_EQ(tokens_there(options.limiter), 10);
+  pa_result_free(result);
+  pa_limiter_release(options.limiter);
+}
+
 TEST(a_servers_pause_is_at_most_max_server_wait) {
   server s = {limiter_of(1000, SECONDS, 1000), NULL, COUNTER_INIT};
   pa_options options = defaults();

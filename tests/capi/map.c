@@ -175,6 +175,15 @@ TEST(the_error_may_be_null) {
   pa_result_free(result);
 }
 
+TEST(an_argument_of_the_macro_may_hold_commas) {
+  pa_result* result;
+  int items[2] = {0, 0};
+  REQUIRE(pa_map(echo, NULL, (void*[]){&items[0], &items[1]}, 2, NULL, &result, NULL) == PA_STATUS_OK);
+  CHECK(pa_result_value(result, 0) == &items[0]);
+  CHECK(pa_result_value(result, 1) == &items[1]);
+  pa_result_free(result);
+}
+
 // ---- workers
 
 typedef struct crowd {

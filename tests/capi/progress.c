@@ -86,6 +86,24 @@ TEST(each_item_that_was_done_is_reported_once_on_the_callers_thread) {
   }
 }
 
+static int32_t not_on_the_caller(void* ctx, void* item, void** value, pa_call* call) {
+  (void)item, (void)value, (void)call;
+  CHECK(!pthread_equal(pthread_self(), *(pthread_t*)ctx));
+  return 0;
+}
+
+TEST(the_caller_runs_no_items_while_it_reports) {
+  pthread_t caller = pthread_self();
+  void** items = numbered(500);
+  const pa_options options = reporting_to(&l, PA_EXECUTOR_THREADS);
+  pa_result* result;
+  pa_error error;
+  REQUIRE_STATUS(pa_map(not_on_the_caller, &caller, items, 500, &options, &result, &error), PA_STATUS_OK, &error);
+  CHECK_EQ(l.results, 500);
+  pa_result_free(result);
+  free(items);
+}
+
 TEST(the_total_is_the_number_admitted_when_the_size_is_not_known) {
   numbers from = {500, 3, 0, 0, 0, 0, 0, NULL};
   const pa_source source = numbers_source(&from);

@@ -166,6 +166,43 @@ TEST(a_range_costs_one_token_for_each_index) {
   pa_limiter_release(options.limiter);
 }
 
+// Some indices around the borders of 32 bits, which fail.
+static const uint64_t marked[] = {
+    0, UINT32_MAX - UINT64_C(1), UINT32_MAX, UINT64_C(1) << 32, (UINT64_C(1) << 32) + 1, (UINT64_C(1) << 32) + 999999};
+enum { marks = sizeof marked / sizeof marked[0] };
+static uint32_t mark_runs[marks];
+
+static int32_t fail_marked(void* ctx, uint64_t first, uint64_t count, pa_call* call) {
+  __atomic_fetch_add((uint64_t*)ctx, count, __ATOMIC_SEQ_CST);
+  for (int i = 0; i < marks; i++) {
+    if (marked[i] < first || marked[i] >= first + count) continue;
+    COUNT_UP(mark_runs[i]);
+    pa_call_fail_at(call, (size_t)(marked[i] - first), i + 1, "marked");
+  }
+  return 0;
+}
+
+TEST(indices_go_beyond_32_bits) {
+  const uint64_t many = (UINT64_C(1) << 32) + 1000000;
+  uint64_t run = 0;
+  pa_options options = defaults();
+  options.workers = 3;
+  pa_result* result;
+  pa_error error;
+  REQUIRE_STATUS(pa_map_range(fail_marked, &run, many, &options, &result, &error), PA_STATUS_OK, &error);
+  CHECK_EQ(pa_result_count(result), many);
+  CHECK_EQ(run, many);
+  CHECK_EQ(pa_result_failed(result), marks);
+  for (int i = 0; i < marks; i++) {
+    CHECK_EQ(mark_runs[i], 1);
+    CHECK_EQ(outcome_at(result, marked[i]).state, PA_ITEM_FAILED);
+    CHECK_EQ(outcome_at(result, marked[i]).code, i + 1);
+  }
+  CHECK_EQ(outcome_at(result, (UINT64_C(1) << 32) + 2).state, PA_ITEM_OK);
+  CHECK_EQ(outcome_at(result, many - 2).state, PA_ITEM_OK);
+  pa_result_free(result);
+}
+
 static counter others = COUNTER_INIT;
 
 static int32_t the_first_waits(void* ctx, uint64_t first, uint64_t count, pa_call* call) {

@@ -106,8 +106,29 @@ TEST(check_turns_failures_into_one_status_and_names_the_first) {
   pa_error error;
   CHECK_STATUS(pa_result_check(result, &error), PA_STATUS_ITEMS_FAILED, &error);
   CHECK_EQ(error.status, PA_STATUS_ITEMS_FAILED);
+  CHECK_EQ(error.detail, 404);
   CHECK_STR(error.message, "3 of 10 items failed; the first, index 3: not 200 (code 404)");
   CHECK_STATUS(pa_result_check(result, NULL), PA_STATUS_ITEMS_FAILED, NULL);
+  pa_result_free(result);
+}
+
+static int32_t fail_with_a_long_message(void* ctx, void* item, void** value, pa_call* call) {
+  (void)ctx, (void)item, (void)value;
+  char text[900];
+  memset(text, 'x', sizeof text - 1);
+  text[sizeof text - 1] = 0;
+  return pa_call_fail(call, 3, text);
+}
+
+TEST(check_holds_the_beginning_of_a_long_message) {
+  pa_result* result;
+  pa_error error;
+  memset(&error, 0xff, sizeof error);
+  REQUIRE(pa_map(fail_with_a_long_message, NULL, (void*[]){NULL}, 1, NULL, &result, NULL) == PA_STATUS_OK);
+  CHECK_STATUS(pa_result_check(result, &error), PA_STATUS_ITEMS_FAILED, &error);
+  REQUIRE(memchr(error.message, 0, sizeof error.message) != NULL);
+  CHECK_CONTAINS(error.message, "1 of 1 items failed; the first, index 0: xxxxxxxxxxxxxxxxxxxx");
+  CHECK_CONTAINS(error.message, "(code 3)");
   pa_result_free(result);
 }
 

@@ -15,6 +15,14 @@ TEST(a_number_of_seconds) {
   CHECK_EQ(pa_parse_retry_after("007", EXAMPLE), 7 * SECONDS);
 }
 
+TEST(a_fraction_and_blanks_around_it) {
+  CHECK_EQ(pa_parse_retry_after("1.5", 0), 1500 * MILLISECONDS);
+  CHECK_EQ(pa_parse_retry_after("0.25", 0), 250 * MILLISECONDS);
+  CHECK_EQ(pa_parse_retry_after("  120", 0), 120 * SECONDS);
+  CHECK_EQ(pa_parse_retry_after("120\t ", 0), 120 * SECONDS);
+  CHECK_EQ(pa_parse_retry_after(" Sun, 06 Nov 1994 08:49:37 GMT ", EXAMPLE - 1), SECONDS);
+}
+
 TEST(the_three_forms_of_a_date) {
   const char* const forms[] = {"Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT",
                                "Sun Nov  6 08:49:37 1994"};

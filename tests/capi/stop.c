@@ -111,6 +111,29 @@ TEST(after_a_stop_nothing_new_starts) {
   pa_stop_release(options.stop);
 }
 
+static int32_t stop_and_succeed(void* ctx, void* item, void** value, pa_call* call) {
+  (void)call;
+  *value = item;
+  pa_stop_request(ctx);
+  return 0;
+}
+
+TEST(a_stop_while_the_last_call_runs_is_the_reason_though_nothing_is_left_undone) {
+  for (int executor = PA_EXECUTOR_THREADS; executor <= PA_EXECUTOR_INLINE; executor++) {
+    pa_options options = defaults();
+    options.executor = executor;
+    options.stop = new_stop();
+    pa_result* result = map(stop_and_succeed, options.stop, 1, &options);
+    CHECK_EQ(pa_result_end(result), PA_END_CANCELLED);
+    CHECK_EQ(outcome_at(result, 0).state, PA_ITEM_OK);
+    CHECK_EQ(pa_result_failed(result), 0);
+    CHECK_EQ(pa_result_ok(result), 0);
+    CHECK_STATUS(pa_result_check(result, NULL), PA_STATUS_CANCELLED, NULL);
+    pa_result_free(result);
+    pa_stop_release(options.stop);
+  }
+}
+
 typedef struct sharer {
   pa_stop* stop;
   counter* running;

@@ -68,7 +68,7 @@ TEST(after_drain_the_library_can_be_unloaded) {
 
 // What libstdc++ and the loader keep is there after the first rounds; what grows from then on is a leak.
 TEST(loading_and_unloading_many_times_leaks_neither_threads_nor_memory) {
-  const uint64_t threads = thread_count();
+  const uint64_t threads = settled_thread_count();
   int64_t after_ten = 0;
   for (int round = 0; round < 60; round++) {
     void* library = load();
@@ -82,7 +82,7 @@ TEST(loading_and_unloading_many_times_leaks_neither_threads_nor_memory) {
 }
 
 TEST(unloading_with_idle_threads_is_harmless) {
-  const uint64_t threads = thread_count();
+  const uint64_t threads = settled_thread_count();
   for (int round = 0; round < 40; round++) {
     void* library = load();
     map_with_four_workers();

@@ -193,3 +193,39 @@ TEST(a_timeout_is_for_the_whole_run_and_not_for_each_chunk) {
   pa_result_free(result);
   free(items);
 }
+
+// ---- without a window
+
+static counter busy = COUNTER_INIT;
+
+static int32_t stay_busy(void* ctx, void* item, void** value, pa_call* call) {
+  (void)ctx, (void)item, (void)value;
+  counter_up(&busy);
+  wait_until_stopped(call);
+  return 0;
+}
+
+static void* stop_after_a_while(void* stop) {
+  counter_wait(&busy, 2);
+  for (int i = 0; i < 50; i++) nap();  // time enough to pull a great deal
+  pa_stop_request(stop);
+  return NULL;
+}
+
+TEST(an_endless_source_is_pulled_only_a_little_ahead_of_busy_workers) {
+  numbers from = {UINT64_MAX, 0, 0, 0, 0, 0, 0, NULL};
+  const pa_source source = numbers_source(&from);
+  pa_options options = defaults();
+  options.workers = 2;
+  pa_error error;
+  REQUIRE_STATUS(pa_stop_new(&options.stop, &error), PA_STATUS_OK, &error);
+  pthread_t stopper;
+  REQUIRE(pthread_create(&stopper, NULL, stop_after_a_while, options.stop) == 0);
+  pa_result* result;
+  REQUIRE_STATUS(pa_map_source(stay_busy, NULL, &source, &options, &result, &error), PA_STATUS_OK, &error);
+  pthread_join(stopper, NULL);
+  CHECK_LE(from.delivered, 16);
+  CHECK_EQ(from.items_released, from.delivered);
+  pa_result_free(result);
+  pa_stop_release(options.stop);
+}

@@ -145,15 +145,16 @@ TEST(a_worker_start_that_fails_fails_the_run_and_does_not_hang_it) {
   }
 }
 
+// The second worker fails to start while the first runs an item.
 static int32_t refuse_second(void* ctx) {
   const int32_t code = start(ctx);
-  if (code != 0) counter_up(&arrived);
+  if (code != 0) counter_wait(&arrived, 1);
   return code;
 }
 
 static int32_t wait_for_the_refusal(void* ctx, void* item, void** value, pa_call* call) {
   (void)ctx, (void)item, (void)value;
-  counter_wait(&arrived, 1);
+  counter_up(&arrived);
   wait_until_stopped(call);
   return 0;
 }
