@@ -352,7 +352,7 @@ PA_EXPORT void pa_stop_retain(pa_stop *stop);
 /* Drops an owner; the last one frees the token. A run in progress is an owner, too. Not from a signal handler. */
 PA_EXPORT void pa_stop_release(pa_stop *stop);
 
-/* Ends every run that uses this token: nothing new starts (but for very short items, of which a worker runs about two
+/* Ends every run that uses this token: nothing new starts (but for very short items, of which a worker runs up to ten
  * microseconds' worth at a time), calls in progress see pa_call_stopped.
  * Threads: any, and from a signal handler: it sets a word and wakes sleepers, and runs none of your code. NULL is ignored.
  * The token must outlive the handler's use of it. */
