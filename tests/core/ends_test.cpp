@@ -63,6 +63,30 @@ TEST(End, EverybodyIsWoken) {
   EXPECT_TRUE(stage.wake.owner);
 }
 
+// All is resolved, but not in time: what came first is the reason.
+TEST(End, WhatCameBeforeTheLastItemWasDoneIsTheReason) {
+  StopToken stop;
+  JobConfig config = array_of(1);
+  config.stop = &stop;
+  config.deadline = 2'000;
+  Stage late{config};
+  Lease lease;
+  ASSERT_EQ(late.take(lease), Take::lease);
+  late.now = 2'000;
+  late.complete(lease);
+  EXPECT_EQ(late.job.end(), End::timed_out);
+  EXPECT_EQ(late.job.resolved(), 1u);
+
+  Stage stopped{config};
+  Lease other;
+  ASSERT_EQ(stopped.take(other), Take::lease);
+  stop.request();
+  stopped.now = 2'000;
+  stopped.complete(other);
+  EXPECT_EQ(stopped.job.end(), End::cancelled);
+  EXPECT_TRUE(stopped.job.settled());
+}
+
 TEST(End, TimeoutZeroRunsNothing) {
   JobConfig config = array_of(3);
   config.deadline = 0;

@@ -115,20 +115,23 @@ TEST(Pacing, TheRunLooksWhenTheLimiterSays) {
   EXPECT_EQ(lease.come_back, stage.now + 1'000);
 }
 
-// Inputs can be fetched while there are no tokens.
+// Inputs can be fetched while there are no tokens, though somebody keeps the time.
 TEST(Pacing, PullingNeedsNoTokens) {
   Limiter limiter{thousand(1)};
-  JobConfig config = source_of(kUnsized, 2);
+  JobConfig config = source_of(kUnsized, 3);
   config.limiter = &limiter;
+  config.deadline = kSecond;
   Stage stage{config};
-  Lease a, b, c;
-  ASSERT_EQ(stage.take(a), Take::pull);
-  ASSERT_EQ(stage.take(b), Take::again);
-  ASSERT_EQ(stage.take(c), Take::again);
+  Lease puller, keeper, taker, other;
+  ASSERT_EQ(stage.take(puller), Take::pull);
+  ASSERT_EQ(stage.take(keeper), Take::again);
+  EXPECT_EQ(keeper.come_back, kSecond);
+  ASSERT_EQ(stage.take(taker), Take::again);
+  ASSERT_EQ(stage.take(other), Take::again);
   stage.supply(1, false);
-  ASSERT_EQ(stage.take(b), Take::lease);  // the last token, and the last input
+  ASSERT_EQ(stage.take(taker), Take::lease);  // the last token, and the last input
   EXPECT_EQ(stage.wake.takers, 1u) << "somebody could fetch more";
-  EXPECT_EQ(stage.take(c), Take::pull);
+  EXPECT_EQ(stage.take(other), Take::pull);
 }
 
 // ---------------------------------------------------------------- pauses

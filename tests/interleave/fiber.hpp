@@ -9,7 +9,6 @@ namespace pa::interleave {
 class Fiber {
  public:
   Fiber();
-  ~Fiber();
   Fiber(const Fiber&) = delete;
   Fiber& operator=(const Fiber&) = delete;
 
@@ -27,12 +26,6 @@ class Fiber {
   ucontext_t outside_{};
   std::function<void()> body_;
   bool finished_ = true;
-  // What the sanitizers have to be told.
-  void* fake_stack_ = nullptr;
-  const void* outside_stack_ = nullptr;
-  size_t outside_bytes_ = 0;
-  void* tsan_fiber_ = nullptr;
-  void* tsan_outside_ = nullptr;
 };
 
 }  // namespace pa::interleave

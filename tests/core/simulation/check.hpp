@@ -5,6 +5,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "core/time.hpp"
+
 namespace pa::simulation {
 
 struct Violation : std::runtime_error {
@@ -19,6 +21,8 @@ struct Violation : std::runtime_error {
   va_end(arguments);
   return buffer;
 }
+
+inline std::string instant(nanos value) { return value == kNever ? "-" : std::to_string(value); }
 
 // printf wants one type for 64 bits on every platform.
 using ull = unsigned long long;

@@ -54,27 +54,39 @@ bool report(const Coverage& coverage, bool must_be_complete) {
   return false;
 }
 
-int main(int argc, char** argv) {
+struct Arguments {
+  uint64_t numbers[2] = {1, 20'000};  // the first seed, and how many
   bool trace = false;
-  uint64_t numbers[2] = {1, 20'000};
+};
+
+bool parse(int argc, char** argv, Arguments& arguments) {
   int given = 0;
   for (int i = 1; i < argc; i++) {
-    char* end = argv[i];
-    if (!std::strcmp(argv[i], "--trace"))
-      trace = true;
-    else if (given < 2)
-      numbers[given++] = std::strtoull(argv[i], &end, 10);
-    if (!trace && (end == argv[i] || *end)) {
-      std::fputs("usage: simulate [first_seed [count]] [--trace]\n", stderr);
-      return 2;
+    if (!std::strcmp(argv[i], "--trace")) {
+      arguments.trace = true;
+      continue;
     }
+    char* end = nullptr;
+    if (given == 2) return false;
+    arguments.numbers[given++] = std::strtoull(argv[i], &end, 10);
+    if (end == argv[i] || *end) return false;
   }
+  return true;
+}
+
+int main(int argc, char** argv) {
+  Arguments arguments;
+  if (!parse(argc, argv, arguments)) {
+    std::fputs("usage: simulate [first_seed [count]] [--trace]\n", stderr);
+    return 2;
+  }
+  const auto [first, count] = arguments.numbers;
   std::signal(SIGABRT, aborted);
   Coverage coverage;
-  for (uint64_t i = 0; i < numbers[1]; i++)
-    if (!simulate(numbers[0] + i, trace, coverage)) return 1;
-  std::printf("%llu schedules from seed %llu on, no promise broken: ", ull{numbers[1]}, ull{numbers[0]});
-  return report(coverage, numbers[1] >= kCoversEverything) ? 0 : 1;
+  for (uint64_t i = 0; i < count; i++)
+    if (!simulate(first + i, arguments.trace, coverage)) return 1;
+  std::printf("%llu schedules from seed %llu on, no promise broken: ", ull{count}, ull{first});
+  return report(coverage, count >= kCoversEverything) ? 0 : 1;
 }
 
 }  // namespace

@@ -81,6 +81,7 @@ class Run final : public Witness {
   void revoke();
   bool conclude();
   void leave();
+  uint32_t staying() const;
 
   void note_successes(uint64_t first, uint64_t count, const char* call);
   void note_rest(Taker& taker, uint64_t first, uint64_t count);

@@ -133,7 +133,6 @@ Scenario draw_scenario(uint64_t seed) {
 namespace {
 
 std::string number(uint64_t value) { return value == UINT64_MAX ? "-" : std::to_string(value); }
-std::string instant(nanos value) { return value == kNever ? "-" : std::to_string(value); }
 
 std::string describe(const RunPlan& plan) {
   const JobConfig& c = plan.config;
