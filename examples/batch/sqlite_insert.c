@@ -194,7 +194,7 @@ static measured measure(row *rows, void *const *items, uint64_t count, uint64_t 
 int main(int argc, char **argv) {
   static const uint64_t sizes[] = {1, 4, 16, 64, 256, 1024, 4096, 16384};
   uint64_t count = argc > 1 ? strtoull(argv[1], NULL, 10) : 50000;
-  uint64_t singles = count < 2000 ? count : 2000; /* slow: a part of the rows says what a row costs */
+  uint64_t singles = count < 500 ? count : 500; /* slow: a part of the rows says what a row costs */
   row *rows = calloc(count ? count : 1, sizeof *rows);
   void **items = calloc(count ? count : 1, sizeof *items);
   measured single, automatic, best = {0, 0};
