@@ -28,10 +28,9 @@ class LoopRun final : public pa::Run, private pa::Witness {
   uint64_t resolved() const { return job.resolved(); }
 
  private:
-  void work() noexcept override {
+  void take_part(pa::nanos now) noexcept override {
     pa::Lease lease;
     pa::Wake wakes;
-    pa::nanos now = pa::os::now();
     uint64_t block = 1;
     while (next(lease, now) == pa::Take::lease) {
       const pa::nanos start = now;
@@ -71,7 +70,7 @@ void run_loop(const Work& work, void* const* items, void** values, uint64_t fixe
   config.workers = config.cpus = 2;
   config.fixed_lease = fixed_lease;
   auto* run = new LoopRun(config, work, items, values);
-  run->conduct({.helpers = 1, .owner_works = true});
+  run->conduct({.helpers = 1, .owner_works = true}, pa::os::now());
   require(run->resolved() == work.count, "a run lost items");
   run->release();
 }

@@ -25,17 +25,23 @@ bool fits_lanes(const JobConfig& c) {
 // all share one.
 uint32_t lanes_for(const JobConfig& c) { return c.workers <= c.cpus ? std::max(1u, c.workers) : 1; }
 
+// A run that is over in an instant is shared out once and for all: each lease more would cost as much as an index. With one
+// taker there is nobody to share with.
+uint64_t whole_lane(const JobConfig& c) {
+  if (c.workers == 1) return Lanes::kMaxCount;
+  const uint64_t each = (c.count + lanes_for(c) - 1) / lanes_for(c);
+  return each <= c.first_lease ? each : 1;
+}
+
 }  // namespace
 
 Job::Job(const JobConfig& config)
-    : config_(config), use_lanes_(fits_lanes(config)), lock_commits_(!use_lanes_ || config.observed), random_(config.seed) {
+    : config_(config), use_lanes_(fits_lanes(config)), whole_lane_(whole_lane(config)), lock_commits_(!use_lanes_ || config.observed), lanes_(config.count, use_lanes_ ? lanes_for(config) : 0), random_(config.seed) {
   assert(config.workers >= 1 && config.tokens_per_item + config.tokens_per_lease >= 1);
-  if (use_lanes_) {
-    lanes_ = Lanes(config.count, lanes_for(config));
-    next_ = config.count;
-  }
+  if (use_lanes_) next_ = config.count;
   chunk_end_ = config.chunk;
   input_done_ = !config.fetched && next_ >= config.count;
+  if (use_lanes_) reserve(lanes_.size());
   Wake nobody;
   if (config.stop && config.stop->requested()) finish(End::cancelled, nobody);
   if (input_done_ && config.count == 0) finish_resolved(std::numeric_limits<nanos>::min(), nobody);
@@ -149,60 +155,53 @@ nanos Job::next_alarm(nanos now) const {
 // ---------------------------------------------------------------------------------------------------------- take
 
 Take Job::take(nanos now, Lease& lease, Wake& wake) {
-  if (use_lanes_ && !lease.parked && now < retry_due_.load(kRelaxed) && ready_spans_.load(kRelaxed) == 0) {
-    if (ended(now, wake)) return Take::done;
-    if (!lease.registered && !try_enroll(lease, wake)) return Take::done;
-    if (take_from_lanes(now, lease, wake)) return Take::lease;
-  }
+  if (ended(now, wake)) return Take::done;
+  if (!lease.registered) enroll(lease);
+  if (lease.has_room && !lease.parked && now < retry_due_.load(kRelaxed) && ready_spans_.load(kRelaxed) == 0 &&
+      take_from_lanes(now, lease, wake))
+    return Take::lease;
   std::lock_guard lock(mutex_);
   unpark(lease);
-  if (ended(now, wake) || !try_enroll_locked(lease, wake)) return Take::done;
-  return take_locked(now, lease, wake);
-}
-
-bool Job::try_enroll(Lease& lease, Wake& wake) {
-  std::lock_guard lock(mutex_);
-  return try_enroll_locked(lease, wake);
-}
-
-bool Job::try_enroll_locked(Lease& lease, Wake& wake) {
+  if (ended(now, wake)) return Take::done;
   try {
-    enroll(lease);
-    return true;
+    reserve(takers_.load(kRelaxed));
+    lease.has_room = use_lanes_;
   } catch (const std::bad_alloc&) {
     out_of_memory_.store(true, kRelaxed);
     finish(End::failed, wake);
-    return false;
+    return Take::done;
   }
+  return take_locked(now, lease, wake);
 }
 
-// Reserves what a taker may need later where there is no way to fail: room to give a lease back, and its record.
 void Job::enroll(Lease& lease) {
-  const uint32_t takers = takers_ + (lease.registered ? 0 : 1);
+  lease.registered = true;
+  lease.number = takers_.fetch_add(1, kRelaxed);
+  lease.has_room = lease.number < lanes_.size();  // the constructor made it for as many
+  lease.sizer.size = config_.fixed_lease ? config_.fixed_lease : use_lanes_ ? config_.first_lease : 1;
+}
+
+// Reserves what so many takers may need later where there is no way to fail: room to give a lease back, and a record each.
+void Job::reserve(uint32_t takers) {
   const size_t spans = ready_.size() + 2 * size_t{takers} + 2;  // a steal and a give-back each, between two visits here
   if (ready_.capacity() < spans) ready_.reserve(2 * spans);
-  waiting_.reserve(waiting_.size() + takers);
-  if (config_.detachable && records_.size() < takers) {
+  if (config_.retry.attempts > 1) waiting_.reserve(waiting_.size() + takers);
+  while (config_.detachable && records_.size() < takers) {
     free_records_.reserve(takers);
     records_.push_back({});
     free_records_.push_back(static_cast<uint32_t>(records_.size() - 1));
   }
-  if (lease.registered) return;
-  lease.registered = true;
-  lease.home = use_lanes_ ? takers_ % lanes_.size() : 0;
-  lease.sizer.size = config_.fixed_lease ? config_.fixed_lease : 1;
-  takers_ = takers;
 }
 
 bool Job::take_from_lanes(nanos now, Lease& lease, Wake& wake) {
   const uint64_t want = std::min(lease.sizer.size, config_.lease_max);
-  Span span = lanes_.take_front(lease.home, want);
+  Span span = lanes_.take_front(home(lease), want, whole_lane_);
   for (uint32_t k = 1; !span.count && k < lanes_.size(); k++) {
-    const Span loot = lanes_.steal_back((lease.home + k) % lanes_.size());
+    const Span loot = lanes_.steal_back((home(lease) + k) % lanes_.size(), whole_lane_);
     if (!loot.count) continue;
-    span = {loot.first, std::min(want, std::max<uint64_t>(1, loot.count / 2))};
+    span = {loot.first, std::min(want, loot.count <= whole_lane_ ? loot.count : loot.count / 2)};
     const Span rest = {loot.first + span.count, loot.count - span.count};
-    if (rest.count && !lanes_.publish(lease.home, rest)) {
+    if (rest.count && !lanes_.publish(home(lease), rest)) {
       std::lock_guard lock(mutex_);
       push_ready({rest.first, rest.count, 0});
     }
@@ -303,7 +302,7 @@ Take Job::take_last_of_lanes(nanos now, Lease& lease) {
   attention_.fetch_add(1, kOrdered);
   Span span;
   for (uint32_t k = 0; !span.count && k < lanes_.size(); k++)
-    span = lanes_.take_front((lease.home + k) % lanes_.size(), std::min(lease.sizer.size, config_.lease_max));
+    span = lanes_.take_front((home(lease) + k) % lanes_.size(), std::min(lease.sizer.size, config_.lease_max));
   if (!span.count) {
     // Nothing can come back but halves of long leases: with many workers, parking all of them only to be told of the end
     // costs more than it can gain.
@@ -479,7 +478,7 @@ bool Job::step(nanos now, Lease& lease, uint64_t done, Witness& witness, Wake& w
 void Job::share(Lease& lease, Wake& wake) {
   if (lease.count < 2 || lease.attempt != 1 || config_.fixed_lease || !(attention_.load(kRelaxed) & ~kEnded)) return;
   const uint64_t keep = lease.count - lease.count / 2;
-  if (!lanes_.publish(lease.home, {lease.first + keep, lease.count - keep})) return;
+  if (!lanes_.publish(home(lease), {lease.first + keep, lease.count - keep})) return;
   lease.granted -= lease.count - keep;
   lease.count = keep;
   wake_takers(1, wake);
@@ -498,7 +497,7 @@ Verdict Job::fail(nanos now, Lease& lease, uint64_t index, Failure failure, Witn
   bool retry = attempts_left || (failure.gave_up && over);
   if (retry) {
     try {
-      waiting_.reserve(waiting_.size() + takers_ + 1);
+      waiting_.reserve(waiting_.size() + takers_.load(kRelaxed) + 1);
     } catch (const std::bad_alloc&) {
       retry = false;  // the item keeps its own error
       out_of_memory_.store(true, kRelaxed);

@@ -62,10 +62,11 @@ struct Lease {
   LeaseSizer sizer;
   nanos granted_at = 0;
   uint64_t granted = 0;
-  uint32_t home = kNone;        // its lane
+  uint32_t number = kNone;      // of the takers
   uint32_t record = kNone;      // detachable jobs: where the job notes what is out
   uint32_t pause_epoch = 0;
   bool registered = false;
+  bool has_room = false;        // what reserve() is for, so that it need not come by there before it takes from the lanes
   bool parked = false;
   bool keeps_time = false;      // holds the alarm that the other parked takers rely on
   bool counted_big = false;
@@ -99,6 +100,7 @@ struct JobConfig {
   nanos linger_ns = 0;      // how long pulled indices wait for a full batch
   uint64_t lease_max = 1u << 20;
   nanos lease_target_ns = 50'000;
+  uint64_t first_lease = 1;  // on the lanes: what a taker starts with, where something is known about the cost of an index
   uint64_t fixed_lease = 0;  // benchmarks only: leases of this size whatever they take
   uint64_t tokens_per_item = 1;
   uint64_t tokens_per_lease = 0;
@@ -193,9 +195,9 @@ class Job {
   Take take_locked(nanos now, Lease& lease, Wake& wake);
   bool take_from_lanes(nanos now, Lease& lease, Wake& wake);  // no lock
   Take take_last_of_lanes(nanos now, Lease& lease);
-  bool try_enroll(Lease& lease, Wake& wake);       // takes the lock; false: no memory, the job has failed
-  bool try_enroll_locked(Lease& lease, Wake& wake);
-  void enroll(Lease& lease);                       // throws std::bad_alloc
+  void enroll(Lease& lease);                       // no lock
+  void reserve(uint32_t takers);                   // throws std::bad_alloc
+  uint32_t home(const Lease& lease) const { return lease.number % lanes_.size(); }  // its lane
   bool ended(nanos now, Wake& wake);               // no lock; stop, then deadline
   Pick pick(nanos now, const Lease& lease);
   uint64_t pull_count(const Lease& lease) const;
@@ -226,6 +228,7 @@ class Job {
 
   const JobConfig config_;
   const bool use_lanes_;     // sized, and no policy that needs an order of admission
+  const uint64_t whole_lane_;  // a lane of at most so many is leased as a whole
   const bool lock_commits_;  // commits go through mutex_
   Lanes lanes_;
 
@@ -240,6 +243,7 @@ class Job {
   alignas(64) Atomic<uint64_t> resolved_{0};
   Atomic<uint64_t> failures_{0};
   Atomic<uint64_t> drained_{0};
+  Atomic<uint32_t> takers_{0};  // that ever came
   Atomic<uint32_t> parked_{0};
   Atomic<uint32_t> big_leases_{0};
   Atomic<uint64_t> batch_size_{0};
@@ -250,7 +254,6 @@ class Job {
   uint64_t chunk_end_ = 0;
   uint64_t sequence_ = 0;
   uint32_t running_ = 0;     // leases out; counted for fetched jobs, which have one taker more than workers
-  uint32_t takers_ = 0;      // that ever came
   nanos alarm_ = kNever;     // when the taker that keeps the time will come back
   nanos pull_started_ = 0;
   bool input_done_ = false;

@@ -22,32 +22,35 @@ class Lanes {
  public:
   static constexpr uint64_t kMaxCount = UINT32_MAX;  // both ends share a word
 
-  Lanes() = default;
-  Lanes(uint64_t count, uint32_t lanes) : lanes_(lanes), lane_(new Lane[lanes]) {
+  Lanes(const Lanes&) = delete;
+  Lanes(uint64_t count, uint32_t lanes) : lanes_(lanes) {  // throws std::bad_alloc
+    if (lanes > kFew) many_.reset(new Lane[lanes]);
+    lane_ = many_ ? many_.get() : few_;
     for (uint32_t i = 0; i < lanes; i++)
       lane_[i].range.store(pack(count * i / lanes, count * (i + 1) / lanes), std::memory_order_relaxed);
   }
 
   uint32_t size() const { return lanes_; }
 
-  // Takes up to `want` from the front of a lane, and at most half of it, so that something is left to steal.
-  Span take_front(uint32_t lane, uint64_t want) {
+  // Takes up to `want` from the front of a lane, and at most half of it if there are more than `whole`, so that something is
+  // left to steal.
+  Span take_front(uint32_t lane, uint64_t want, uint64_t whole = 1) {
     auto& word = lane_[lane].range;
     for (uint64_t seen = word.load(std::memory_order_acquire);;) {
       const uint64_t low = low_of(seen), high = high_of(seen);
       if (low >= high) return {};
-      const uint64_t count = std::min(want, std::max<uint64_t>(1, (high - low) / 2));
+      const uint64_t count = std::min(want, high - low <= whole ? high - low : (high - low) / 2);
       if (word.compare_exchange_weak(seen, pack(low + count, high), std::memory_order_seq_cst)) return {low, count};
     }
   }
 
-  // Takes the back half of a lane.
-  Span steal_back(uint32_t lane) {
+  // Takes the back half of a lane, or all of it if there are at most `whole`.
+  Span steal_back(uint32_t lane, uint64_t whole = 1) {
     auto& word = lane_[lane].range;
     for (uint64_t seen = word.load(std::memory_order_acquire);;) {
       const uint64_t low = low_of(seen), high = high_of(seen);
       if (low >= high) return {};
-      const uint64_t middle = low + (high - low) / 2;
+      const uint64_t middle = high - low <= whole ? low : low + (high - low) / 2;
       if (word.compare_exchange_weak(seen, pack(low, middle), std::memory_order_seq_cst)) return {middle, high - middle};
     }
   }
@@ -78,8 +81,11 @@ class Lanes {
   static uint64_t low_of(uint64_t word) { return word >> 32; }
   static uint64_t high_of(uint64_t word) { return word & 0xffffffffu; }
 
-  uint32_t lanes_ = 0;
-  std::unique_ptr<Lane[]> lane_;
+  static constexpr uint32_t kFew = 8;  // without an allocation, which a short run would notice
+  uint32_t lanes_;
+  Lane* lane_;
+  std::unique_ptr<Lane[]> many_;
+  Lane few_[kFew];
 };
 
 }  // namespace pa

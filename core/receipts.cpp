@@ -1,55 +1,81 @@
 #include "receipts.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <new>
+#include <utility>
 
 namespace pa {
+namespace {
 
-void Receipts::Page::note(const Receipt* receipts, size_t count) {
-  std::unique_lock lock(mutex_, std::defer_lock);
-  if (shared_) lock.lock();
-  if (!sealed_) entries_.insert(entries_.end(), receipts, receipts + count);
+bool covers(const Receipt& receipt, uint64_t index) { return index - receipt.first < receipt.count; }
+
+}  // namespace
+
+// Its own pages are the lowest.
+void Receipts::free_pages() const {
+  while (top_ && !(top_ >= std::begin(few_) && top_ < std::end(few_))) delete std::exchange(top_, top_->below);
 }
 
-Receipts::Page& Receipts::open_page() {
-  auto page = std::make_unique<Page>(shared_);
-  page->entries_.reserve(16);
-  std::lock_guard lock(mutex_);
-  pages_.push_back(std::move(page));
-  return *pages_.back();
+bool Receipts::note(Pen& pen, const Receipt& receipt) noexcept {
+  std::unique_lock lock(mutex_, std::defer_lock);
+  if (shared_) {
+    lock.lock();
+    if (sealed_) return true;
+  }
+  if (pen.used == kPerPage && !turn_page(pen)) return false;
+  pen.page->entries[pen.used++] = receipt;
+  if (pen.used < kPerPage) pen.page->entries[pen.used].count = 0;
+  return true;
+}
+
+bool Receipts::turn_page(Pen& pen) noexcept {
+  std::unique_lock lock(mutex_, std::defer_lock);
+  if (!shared_) lock.lock();
+  Page* page = few_used_ < std::size(few_) ? &few_[few_used_++] : new (std::nothrow) Page;
+  if (!page) return false;
+  page->below = top_;
+  top_ = page;
+  pen = {page, 0};
+  return true;
 }
 
 void Receipts::seal() noexcept {
+  if (!shared_) return;
   std::lock_guard lock(mutex_);
-  for (auto& page : pages_) {
-    std::lock_guard page_lock(page->mutex_);
-    page->sealed_ = true;
-  }
+  sealed_ = true;
+}
+
+template <class Use>
+void Receipts::for_each(Use use) const {
+  for (const Page* page = top_; page; page = page->below)
+    for (size_t i = 0; i < kPerPage && page->entries[i].count; i++) use(page->entries[i]);
+}
+
+void Receipts::sort() const {
+  for_each([&](const Receipt& receipt) { entries_.push_back(receipt); });
+  std::sort(entries_.begin(), entries_.end(), [](const Receipt& a, const Receipt& b) { return a.first < b.first; });
+  sorted_ = true;
+  free_pages();
 }
 
 Receipt Receipts::find(uint64_t index) const {
   std::lock_guard lock(sorting_);
   if (!sorted_) {
     try {
-      size_t total = 0;
-      for (auto& page : pages_) total += page->entries_.size();
-      entries_.reserve(total);
+      sort();
     } catch (const std::bad_alloc&) {
-      for (auto& page : pages_)
-        for (const Receipt& receipt : page->entries_)
-          if (index - receipt.first < receipt.count) return receipt;
-      return {index, 1, 1, 0};
+      entries_ = {};
+      Receipt found{index, 1, 1, 0};
+      for_each([&](const Receipt& receipt) {
+        if (covers(receipt, index)) found = receipt;
+      });
+      return found;
     }
-    for (auto& page : pages_) {
-      entries_.insert(entries_.end(), page->entries_.begin(), page->entries_.end());
-      page->entries_ = {};
-    }
-    std::sort(entries_.begin(), entries_.end(), [](const Receipt& a, const Receipt& b) { return a.first < b.first; });
-    sorted_ = true;
   }
   auto after = std::upper_bound(entries_.begin(), entries_.end(), index,
                                 [](uint64_t i, const Receipt& receipt) { return i < receipt.first; });
-  if (after != entries_.begin() && index - (after - 1)->first < (after - 1)->count) return *(after - 1);
+  if (after != entries_.begin() && covers(*(after - 1), index)) return *(after - 1);
   return {index, 1, 1, 0};
 }
 

@@ -1,8 +1,8 @@
 // Sparse receipts: how long items took, and in how many attempts. One entry for each stretch of items that ran in one lease,
 // so that millions of short items cost next to nothing, and a long one is known exactly.
 #pragma once
+#include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <mutex>
 #include <vector>
 
@@ -18,38 +18,48 @@ struct Receipt {
   nanos duration_ns;  // of each item
 };
 
+// A pile of pages. Each taker writes a page of its own, and puts a new one on the pile when that is full.
 class Receipts {
  public:
   // `shared`: a taker may still write when somebody reads. Then each note takes a lock, and none is taken once it is sealed.
   explicit Receipts(bool shared) : shared_(shared) {}
+  ~Receipts() { free_pages(); }
+  Receipts(const Receipts&) = delete;
 
-  // The receipts that one taker writes.
-  class Page {
-   public:
-    explicit Page(bool shared) : shared_(shared) {}
-    void note(const Receipt* receipts, size_t count);  // throws std::bad_alloc
-
-   private:
-    friend class Receipts;
-    const bool shared_;
-    bool sealed_ = false;
-    std::vector<Receipt> entries_;
-    Mutex mutex_;
+  static constexpr size_t kPerPage = 31;
+  struct Page {
+    Page* below;
+    Receipt entries[kPerPage];  // a count of 0 is behind the last
+  };
+  // Where a taker writes next.
+  struct Pen {
+    Page* page = nullptr;
+    size_t used = kPerPage;
   };
 
-  Page& open_page();  // throws std::bad_alloc; the page lives as long as the book
+  bool note(Pen& pen, const Receipt& receipt) noexcept;  // false: no memory
   void seal() noexcept;
 
-  // The receipt of a succeeded item; attempts 1 and no duration if none was noted. Only when sealed. Threads: any.
+  // The receipt of a succeeded item; attempts 1 and no duration if none was noted. Only when nobody writes any more, or when
+  // sealed. Threads: any.
   Receipt find(uint64_t index) const;
 
  private:
+  bool turn_page(Pen& pen) noexcept;
+  void free_pages() const;
+  template <class Use>
+  void for_each(Use use) const;
+  void sort() const;  // throws std::bad_alloc
+
   const bool shared_;
+  bool sealed_ = false;
   Mutex mutex_;
-  std::vector<std::unique_ptr<Page>> pages_;
+  mutable Page* top_ = nullptr;
+  Page few_[2];  // the first pages: a short run would notice an allocation
+  size_t few_used_ = 0;
   mutable Mutex sorting_;
   mutable bool sorted_ = false;
-  mutable std::vector<Receipt> entries_;
+  mutable std::vector<Receipt> entries_;  // what was on the pages
 };
 
 }  // namespace pa

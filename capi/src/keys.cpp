@@ -17,12 +17,13 @@ void Keys::append(const pa_key& key) {
     entry.key.size = 0;
   }
   std::lock_guard lock(mutex_);
-  entries_.push_back(std::move(entry));
+  if (!entries_) entries_.emplace();
+  entries_->push_back(std::move(entry));
 }
 
 pa_key Keys::find(uint64_t index) const {
   std::lock_guard lock(mutex_);
-  return index < entries_.size() ? entries_[index].key : pa_key{};
+  return entries_ && index < entries_->size() ? (*entries_)[index].key : pa_key{};
 }
 
 }  // namespace pa

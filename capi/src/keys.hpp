@@ -4,6 +4,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <optional>
 
 #include "pa/pa.h"
 
@@ -20,7 +21,7 @@ class Keys {
     std::unique_ptr<char[]> data;
   };
   mutable std::mutex mutex_;
-  std::deque<Entry> entries_;
+  std::optional<std::deque<Entry>> entries_;  // made for the first key: an empty deque, too, allocates
 };
 
 }  // namespace pa

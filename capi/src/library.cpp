@@ -1,6 +1,6 @@
 // The library as a whole: its version, its table of functions, its end.
 #include "capi/src/error.hpp"
-#include "capi/src/storage.hpp"
+#include "capi/src/run_record.hpp"
 #include "core/drivers/pool.hpp"
 
 namespace {
@@ -53,5 +53,6 @@ pa_status pa_drain(int64_t timeout_ns, pa_error* error) {
   const pa::nanos until = timeout_ns < 0 ? pa::kNever : pa::after(pa::os::now(), timeout_ns);
   if (!pa::pool::drain(until)) return PA_STATUS_TIMEOUT;
   pa::ArrayStorage::free_spares();
+  pa_result::free_spare();
   return PA_STATUS_OK;
 }

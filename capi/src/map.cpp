@@ -43,7 +43,7 @@ pa_status run(const Work& work, const pa_options* options, pa_result** result, p
   Settings settings;
   if (const pa_status status = read_options(options, work.kind, work.from_source(), settings, error)) return status;
   *result = new pa_result(work, settings, now);
-  return (*result)->run(error);
+  return (*result)->run(now, error);
 }
 
 pa_status map_array(const Work& work, bool has_function, const pa_options* options, pa_result** result, pa_error* error) {

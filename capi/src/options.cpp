@@ -35,7 +35,7 @@ pa_status copy_known(const pa_options& given, pa_options& out, pa_error* error) 
   const size_t size = given.struct_size;
   if (size < sizeof(uint32_t) * 2)
     return PA_INVALID(error, "options.struct_size must be sizeof(pa_options), set by pa_options_init, got %zu", size);
-  out = defaults();
+  if (size < sizeof out) out = defaults();
   std::memcpy(&out, &given, std::min(size, sizeof out));
   out.struct_size = sizeof out;
   const auto* bytes = reinterpret_cast<const unsigned char*>(&given);
@@ -109,10 +109,11 @@ pa_status check_limits(Settings& o, pa_error* error) noexcept {
 }  // namespace
 
 pa_status read_options(const pa_options* options, Kind kind, bool from_source, Settings& settings, pa_error* error) noexcept {
-  static_cast<pa_options&>(settings) = defaults();
-  if (options)
-    if (const pa_status status = copy_known(*options, settings, error)) return status;
   Settings& o = settings;
+  if (!options)
+    static_cast<pa_options&>(o) = defaults();
+  else if (const pa_status status = copy_known(*options, o, error))
+    return status;
   if (const pa_status status = check_how(o, error)) return status;
   if (const pa_status status = check_batch(o, error)) return status;
   if (const pa_status status = check_retry(o.retry, error)) return status;
@@ -126,7 +127,7 @@ pa_status read_options(const pa_options* options, Kind kind, bool from_source, S
   return PA_STATUS_OK;
 }
 
-JobConfig job_config(const Settings& o, Kind kind, uint64_t count, bool fetched, nanos now, Limiter* limiter) {
+JobConfig job_config(const Settings& o, Kind kind, uint64_t count, bool fetched, nanos now, nanos cost, Limiter* limiter) {
   const bool is_inline = o.executor == PA_EXECUTOR_INLINE;
   JobConfig c;
   c.count = count;
@@ -152,6 +153,9 @@ JobConfig job_config(const Settings& o, Kind kind, uint64_t count, bool fetched,
   // One item at a time: whoever detaches the run must know which has been started; and inline, an item is retried before the
   // next begins.
   if (kind == Kind::items && (c.detachable || (is_inline && o.retry.attempts > 1))) c.lease_max = 1;
+  // What was cheap the last time may wait for something now: only where workers compute is that worth the risk.
+  if (kind == Kind::items && cost && c.workers <= c.cpus)
+    c.first_lease = std::clamp<uint64_t>(static_cast<uint64_t>(kLookEvery / cost), 1, c.lease_max);
   c.max_errors = o.max_errors;
   if (o.timeout_ns >= 0) c.deadline = after(now, o.timeout_ns);
   c.retry.attempts = o.retry.attempts;

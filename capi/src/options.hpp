@@ -16,7 +16,11 @@ struct Settings : pa_options {
 
 pa_status read_options(const pa_options* options, Kind kind, bool from_source, Settings& settings, pa_error* error) noexcept;
 
-// What of it concerns the job. `limiter` is the shared one or the run's own.
-JobConfig job_config(const Settings& settings, Kind kind, uint64_t count, bool fetched, nanos now, Limiter* limiter);
+// A running lease looks at the clock, and at what others want of it, about this often.
+inline constexpr nanos kLookEvery = 8'000;
+
+// What of it concerns the job. `cost` is what an item is thought to take, 0 if nothing is known; `limiter` the shared one or
+// the run's own.
+JobConfig job_config(const Settings& settings, Kind kind, uint64_t count, bool fetched, nanos now, nanos cost, Limiter* limiter);
 
 }  // namespace pa

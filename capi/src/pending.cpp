@@ -45,9 +45,10 @@ struct pa_pending final : pa::PoolTask, pa::Shared {
   }
 
  private:
+  uint32_t helpers() const noexcept override { return 1; }
   void claimed() noexcept override {}
   bool brisk() const noexcept override { return false; }
-  void work() noexcept override { status_ = run_->run(&error_); }
+  void work() noexcept override { status_ = run_->run(pa::os::now(), &error_); }
   bool left() noexcept override {
     // Not before: who sees this may drain the pool, which then counts this thread among the idle.
     done_.store(1, std::memory_order_release);

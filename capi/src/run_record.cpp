@@ -16,6 +16,11 @@ using pa::nanos;
 namespace {
 
 pa::KnownCost known_cost;
+std::atomic<void*> spare_run{nullptr};
+
+const struct FreeSpareAtUnload {
+  ~FreeSpareAtUnload() { pa_result::free_spare(); }
+} free_spare_at_unload;
 
 std::unique_ptr<pa_limiter> make_own_limiter(const pa::Settings& settings) {
   return settings.rate.count > 0 ? std::make_unique<pa_limiter>(settings.own_rate) : nullptr;
@@ -39,16 +44,18 @@ const void* function_of(const pa::Work& work) {
 // ---------------------------------------------------------------------------------------------------------- life
 
 pa_result::pa_result(const pa::Work& work, const pa::Settings& settings, nanos now)
-    : pa_result(work, settings, now, make_own_limiter(settings)) {
+    : pa_result(work, settings, now, work.from_source() ? 0 : known_cost.of(function_of(work)), make_own_limiter(settings)) {
   listen();
   // From here on nothing can fail.
   if (settings.limiter) settings.limiter->retain();
   if (settings.stop) settings.stop->retain();
 }
 
-pa_result::pa_result(const pa::Work& work, const pa::Settings& settings, nanos now, std::unique_ptr<pa_limiter> own)
-    : Run(pa::job_config(settings, work.kind, work.count, work.from_source() || settings.item_key, now, limiter_of(settings, own))),
+pa_result::pa_result(const pa::Work& work, const pa::Settings& settings, nanos now, nanos cost, std::unique_ptr<pa_limiter> own)
+    : Run(pa::job_config(settings, work.kind, work.count, work.from_source() || settings.item_key, now, cost,
+                         limiter_of(settings, own))),
       work_(work),
+      expected_cost_(cost),
       settings_(settings),
       own_limiter_(std::move(own)),
       growing_(work.from_source()),
@@ -58,10 +65,27 @@ pa_result::pa_result(const pa::Work& work, const pa::Settings& settings, nanos n
       release_item_(work.from_source() ? work.source.release_item : settings.release_item),
       release_item_ctx_(work.from_source() ? work.source.ctx : settings.release_ctx),
       receipts_(job.config().detachable) {
-  if (!growing_) array_ = pa::ArrayStorage(work.items, work.count, has_items_);
+  if (growing_)
+    growing_storage_.emplace();
+  else
+    array_ = pa::ArrayStorage(work.items, work.count, has_items_);
 }
 
 pa_result::~pa_result() = default;
+
+void* pa_result::operator new(size_t size, std::align_val_t alignment) {
+  void* kept = spare_run.exchange(nullptr, std::memory_order_acquire);
+  return kept ? kept : ::operator new(size, alignment);
+}
+
+void pa_result::operator delete(void* memory, std::align_val_t alignment) noexcept {
+  void* none = nullptr;
+  if (!spare_run.compare_exchange_strong(none, memory, std::memory_order_release)) ::operator delete(memory, alignment);
+}
+
+void pa_result::free_spare() noexcept {
+  if (void* kept = spare_run.exchange(nullptr, std::memory_order_acquire)) ::operator delete(kept, std::align_val_t{alignof(pa_result)});
+}
 
 void pa_result::abandon() noexcept {
   unlisten();
@@ -79,10 +103,9 @@ void pa_result::quiescent() noexcept {
 
 // ---------------------------------------------------------------------------------------------------------- the owner
 
-pa_status pa_result::run(pa_error* error) noexcept {
+pa_status pa_result::run(nanos now, pa_error* error) noexcept {
   const pa::JobConfig& config = job.config();
   const bool needs_owner = config.deadline != pa::kNever || config.stop || config.observed || config.detachable;
-  const bool sized = !growing_;
   Plan plan;
   plan.owner_works = is_inline_ || !needs_owner;
   if (!is_inline_) {
@@ -90,17 +113,13 @@ pa_status pa_result::run(pa_error* error) noexcept {
     uint64_t takers = growing_ ? uint64_t{config.workers} + 1 : std::min<uint64_t>(config.workers, work_.count);
     plan.helpers = static_cast<uint32_t>(takers > 0 && plan.owner_works ? takers - 1 : takers);
   }
-  const void* function = function_of(work_);
-  const nanos cost = sized ? known_cost.of(function) : 0;
-  if (cost && work_.count < static_cast<uint64_t>(pa::kNever / 2 / cost)) plan.expected_ns = cost * static_cast<nanos>(work_.count);
-  const nanos started = sized ? pa::os::now() : 0;
+  if (expected_cost_ && work_.count < static_cast<uint64_t>(pa::kNever / 2 / expected_cost_))
+    plan.expected_ns = expected_cost_ * static_cast<nanos>(work_.count);
 
-  conduct(plan);
+  const nanos elapsed = conduct(plan, now) - now;
 
-  if (sized && work_.count && job.end() == End::completed) {
-    const nanos elapsed = pa::os::now() - started;
-    known_cost.note(function, elapsed / static_cast<nanos>(work_.count));
-  }
+  if (!growing_ && work_.count && job.end() == End::completed)
+    known_cost.note(function_of(work_), elapsed * came() / static_cast<nanos>(work_.count));
   bool detached = config.detachable && job.end() != End::completed;
   if (detached) {
     callbacks_over_.store(true, std::memory_order_release);
@@ -115,8 +134,10 @@ pa_status pa_result::run(pa_error* error) noexcept {
     }
   }
   if (!detached) stored_ = growing_ ? job.admitted() : work_.count;
-  while (const auto unrun = job.drain()) mark_unrun(*unrun, true);
-  write_placeholder_message();
+  if (job.end() != End::completed) {
+    while (const auto unrun = job.drain()) mark_unrun(*unrun, true);
+    write_placeholder_message();
+  }
   receipts_.seal();
   const pa_status status = end() == PA_END_FAILED ? report_failure(error) : PA_STATUS_OK;
   owner_leaves();

@@ -8,6 +8,8 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <new>
+#include <optional>
 #include <vector>
 
 #include "capi/src/keys.hpp"
@@ -48,8 +50,13 @@ struct pa_result final : pa::Run, pa::Shared {
   // The settings have been checked. Throws std::bad_alloc, and has then taken nothing over.
   pa_result(const pa::Work& work, const pa::Settings& settings, pa::nanos now);
 
-  // Runs to the end on the calling thread and the pool, and returns what pa_map returns.
-  pa_status run(pa_error* error) noexcept;
+  // Runs to the end on the calling thread and the pool, from `now` on, and returns what pa_map returns.
+  pa_status run(pa::nanos now, pa_error* error) noexcept;
+  // The memory of the last run is kept for the next: a short run would notice the allocation.
+  static void* operator new(size_t size, std::align_val_t alignment);
+  static void operator delete(void* memory, std::align_val_t alignment) noexcept;
+  static void free_spare() noexcept;
+
   // Instead of run(): gives everything back as if it had never been handed over.
   void abandon() noexcept;
   // For pa_pending: ends the run early from another thread.
@@ -70,10 +77,10 @@ struct pa_result final : pa::Run, pa::Shared {
 
  private:
   friend class pa::Worker;
-  pa_result(const pa::Work& work, const pa::Settings& settings, pa::nanos now, std::unique_ptr<pa_limiter> own);
+  pa_result(const pa::Work& work, const pa::Settings& settings, pa::nanos now, pa::nanos cost, std::unique_ptr<pa_limiter> own);
   ~pa_result() override;
 
-  void work() noexcept override;
+  void take_part(pa::nanos now) noexcept override;
   void attend() noexcept override;
   void quiescent() noexcept override;
 
@@ -88,7 +95,7 @@ struct pa_result final : pa::Run, pa::Shared {
   void fill_outcome(uint64_t index, const pa::Receipt& receipt, pa_outcome& outcome) const;
 
   pa::Slots slots(uint64_t first, uint64_t count) const {
-    return growing_ ? growing_storage_.slots(first, count) : array_.slots(first, count);
+    return growing_ ? growing_storage_->slots(first, count) : array_.slots(first, count);
   }
   void set_states(uint64_t first, uint64_t count, uint8_t state) noexcept;
   void release_items(uint64_t first, uint64_t count) noexcept;
@@ -98,6 +105,7 @@ struct pa_result final : pa::Run, pa::Shared {
   }
 
   const pa::Work work_;
+  const pa::nanos expected_cost_;  // of an item, from the last run of the function; 0: not known
   const pa::Settings settings_;
   const std::unique_ptr<pa_limiter> own_limiter_;
   const bool growing_;
@@ -108,7 +116,7 @@ struct pa_result final : pa::Run, pa::Shared {
   void* const release_item_ctx_;
 
   pa::ArrayStorage array_;
-  pa::GrowingStorage growing_storage_;
+  std::optional<pa::GrowingStorage> growing_storage_;
   pa::Keys keys_;
   pa::Notes notes_;
   pa::Receipts receipts_;

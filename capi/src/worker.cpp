@@ -7,17 +7,9 @@
 #include <iterator>
 
 namespace pa {
-namespace {
-
-// A running lease looks at the clock, and at what others want of it, about this often.
-constexpr nanos kLookEvery = 8'000;
-
-}  // namespace
-
 void Worker::work() noexcept {
   const pa_options& options = run_.settings_;
   bool started = false;
-  now_ = os::now();
   for (;;) {
     const Take take = run_.next(lease_, now_);
     if (take == Take::done) break;
@@ -46,7 +38,6 @@ void Worker::work() noexcept {
       now_ = os::now();
     }
   }
-  hand_in_receipts();
   after_settling();
   if (started && options.worker_stop) options.worker_stop(options.worker_ctx);
 }
@@ -78,7 +69,7 @@ uint64_t Worker::pull(uint64_t want, bool& end) noexcept {
   }
   end = true;
   try {
-    want = run_.growing_storage_.make_room(lease_.first, want);
+    want = run_.growing_storage_->make_room(lease_.first, want);
   } catch (const std::bad_alloc&) {
     run_.end_failed(PA_STATUS_NO_MEMORY, 0, "out of memory for the inputs from index %llu on",
                     static_cast<unsigned long long>(lease_.first));
@@ -86,7 +77,7 @@ uint64_t Worker::pull(uint64_t want, bool& end) noexcept {
   }
   size_t got = 0;
   const pa_source& source = run_.work_.source;
-  if (const int32_t code = source.next(source.ctx, run_.growing_storage_.items_at(lease_.first), want, &got)) {
+  if (const int32_t code = source.next(source.ctx, run_.growing_storage_->items_at(lease_.first), want, &got)) {
     run_.end_failed(PA_STATUS_SOURCE, code, "source.next returned %d at index %llu", code,
                     static_cast<unsigned long long>(lease_.first));
     return 0;
@@ -367,20 +358,8 @@ void Worker::note_success(uint64_t count, nanos started) noexcept {
   if (!count) return;
   const nanos total = now_ - (lease_.attempt > 1 ? lease_.first_started : started);
   success_duration_ns_ = total / static_cast<nanos>(count);
-  receipt_[receipt_count_++] = {lease_.first, count, lease_.attempt, success_duration_ns_};
-  // While the owner may leave at any time, what he is to find must be there at once.
-  if (receipt_count_ == std::size(receipt_) || run_.job.config().detachable) hand_in_receipts();
-}
-
-void Worker::hand_in_receipts() noexcept {
-  if (!receipt_count_) return;
-  try {
-    if (!page_) page_ = &run_.receipts_.open_page();
-    page_->note(receipt_, receipt_count_);
-  } catch (const std::bad_alloc&) {
+  if (!run_.receipts_.note(pen_, {lease_.first, count, lease_.attempt, success_duration_ns_}))
     run_.out_of_memory_.store(true, std::memory_order_relaxed);
-  }
-  receipt_count_ = 0;
 }
 
 void Worker::after_settling() noexcept {
@@ -408,7 +387,7 @@ void Worker::succeeded(uint64_t first, uint64_t count) noexcept {
 
 }  // namespace pa
 
-void pa_result::work() noexcept {
-  pa::Worker worker(*this);
+void pa_result::take_part(pa::nanos now) noexcept {
+  pa::Worker worker(*this, now);
   worker.work();
 }

@@ -60,7 +60,7 @@ namespace pa {
 
 class Worker final : private Witness {
  public:
-  explicit Worker(pa_result& run) : run_(run) { call_.run = &run; }
+  Worker(pa_result& run, nanos now) : run_(run), now_(now), span_size_((run.job.config().first_lease + 1) / 2) { call_.run = &run; }
   void work() noexcept;
 
  private:
@@ -87,7 +87,6 @@ class Worker final : private Witness {
   void settle_lease(uint64_t done_until, nanos started) noexcept;
   void drop_revoked(uint64_t run_until) noexcept;
   void note_success(uint64_t count, nanos started) noexcept;
-  void hand_in_receipts() noexcept;
   void after_settling() noexcept;
   bool timed_out() const { return now_ > call_.deadline; }
 
@@ -96,14 +95,12 @@ class Worker final : private Witness {
 
   // What every item needs comes first, on few cache lines: among a thousand sleepers each is cold.
   pa_result& run_;
-  nanos now_ = 0;
+  nanos now_;
   nanos success_duration_ns_ = 0;
-  uint64_t span_size_ = 1;      // items between two looks at the clock
+  uint64_t span_size_;          // items between two looks at the clock
   Lease lease_;
-  uint32_t receipt_count_ = 0;
-  Receipt receipt_[16];         // not handed in yet
+  Receipts::Pen pen_;
   pa_call call_;
-  Receipts::Page* page_ = nullptr;
   Attempt failing_;             // for the witness
   std::vector<void*> gathered_items_;   // a batch whose slots do not lie side by side
   std::vector<void*> gathered_values_;

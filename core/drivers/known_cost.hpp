@@ -10,7 +10,7 @@ namespace pa {
 
 class KnownCost {
  public:
-  // Nanoseconds per item, 0 if the function is not known.
+  // Nanoseconds per item on one thread, 0 if the function is not known.
   nanos of(const void* function) const {
     const Entry& entry = entries_[slot(function)];
     return entry.function.load(std::memory_order_relaxed) == function ? entry.cost.load(std::memory_order_relaxed) : 0;

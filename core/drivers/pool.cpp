@@ -7,8 +7,8 @@
 #include <mutex>
 #include <new>
 #include <utility>
-#include <vector>
 
+#include "core/drivers/seat.hpp"
 #include "core/os.hpp"
 #include "core/sync.hpp"
 
@@ -17,23 +17,23 @@ namespace {
 
 constexpr nanos kSpin = 20'000;                  // how long an idle thread looks for work before it sleeps
 constexpr nanos kIdleLimit = 10'000'000'000;     // how long it sleeps before it ends
-constexpr nanos kTick = 1'000'000;               // how often the sentinel looks at requests for later
+constexpr nanos kTick = 1'000'000;               // how often the sentinel looks at a task for later
 constexpr nanos kSentinelStays = 20'000'000;     // after the last of them
 
 struct Request {
   PoolTask* task;
   uint32_t count;
-  int cpu = -1;     // of whoever asked
-  nanos since = 0;  // of one for later
+  int cpu = -1;  // of whoever asked
 };
 
 class Pool {
  public:
   uint32_t submit(PoolTask& task, uint32_t count) noexcept;
-  bool submit_later(PoolTask& task, uint32_t count) noexcept;
+  uint32_t request(PoolTask& task, uint32_t count) noexcept;
+  bool submit_later(PoolTask& task, nanos now) noexcept;
   void hasten(PoolTask& task) noexcept;
   void withdraw(PoolTask& task) noexcept;
-  bool has_waiting_thread() const { return spinners_.load(std::memory_order_relaxed) != 0; }
+  bool has_waiting_thread() const { return seat_.is_taken() || spinners_.load(std::memory_order_relaxed) != 0; }
   void detached() noexcept;
   void detached_done() noexcept;
   void detached_done_locked() noexcept;
@@ -52,10 +52,13 @@ class Pool {
   void serve(Thread* self) noexcept;
   void finish(PoolTask& task) noexcept;
   bool claim(PoolTask*& task, int& cpu, uint32_t& seen);
-  bool wait(uint32_t seen, bool may_spin) noexcept;
+  bool do_task(PoolTask& task) noexcept;
+  bool wait(uint32_t seen, bool may_spin, PoolTask*& task) noexcept;
+  bool spin(uint32_t seen, nanos start, PoolTask*& task) noexcept;
   nanos stand_sentinel(nanos now, bool& standing) noexcept;
   void stand_down() noexcept;
-  uint32_t promote(nanos since) noexcept;
+  bool take_back(PoolTask& task) noexcept;
+  uint32_t promote(PoolTask* task) noexcept;
   uint32_t staff() noexcept;
   bool add_thread() noexcept;
   void retire(std::unique_lock<Mutex>& lock) noexcept;
@@ -63,15 +66,17 @@ class Pool {
 
   Mutex mutex_;
   std::deque<Request> requests_;
-  std::vector<Request> later_;
-  nanos last_later_ = 0;
-  bool has_sentinel_ = false;
+  PoolTask* seen_alone_ = nullptr;  // by the sentinel, a tick ago
   Thread* finished_ = nullptr;     // ended, to be joined: a thread's last steps lie in this library
   uint32_t threads_ = 0;
-  uint32_t idle_ = 0;              // not serving a task
   uint32_t detached_ = 0;
   void* pin_ = nullptr;
   std::atomic<bool> retiring_{false};
+  alignas(64) Seat<PoolTask> seat_;
+  std::atomic<uint32_t> idle_{0};  // threads that serve no task; beside the seat, as both change together
+  alignas(64) std::atomic<PoolTask*> alone_{nullptr};  // a task for later: its owner works alone
+  std::atomic<nanos> last_alone_{0};
+  std::atomic<bool> has_sentinel_{false};
   alignas(64) std::atomic<uint32_t> epoch_{0};     // changes with every request
   std::atomic<uint32_t> sleepers_{0};
   std::atomic<uint32_t> spinners_{0};
@@ -94,6 +99,19 @@ bool Pool::add_thread() noexcept {
 }
 
 uint32_t Pool::submit(PoolTask& task, uint32_t count) noexcept {
+  if (!count) return 0;
+  if (seat_.is_taken()) {
+    task.claimed();
+    if (seat_.offer(task)) {
+      if (idle_.fetch_sub(1, std::memory_order_seq_cst) == 1 && alone_.load(std::memory_order_seq_cst)) stand_down();
+      return 1 + request(task, count - 1);
+    }
+    task.left();
+  }
+  return request(task, count);
+}
+
+uint32_t Pool::request(PoolTask& task, uint32_t count) noexcept {
   if (!count) return 0;
   uint32_t asleep = 0;
   Thread* finished = nullptr;
@@ -120,54 +138,41 @@ uint32_t Pool::submit(PoolTask& task, uint32_t count) noexcept {
   return count;
 }
 
-// One idle thread stands sentinel as long as there were such requests lately: it wakes every millisecond, so that whoever
-// makes the next need not wake anybody.
-bool Pool::submit_later(PoolTask& task, uint32_t count) noexcept {
-  if (!count) return false;
-  bool wake_one;
-  {
-    std::lock_guard lock(mutex_);
-    if (!idle_) return false;
-    last_later_ = os::now();
-    try {
-      later_.push_back({&task, count, os::current_cpu(), last_later_});
-    } catch (const std::bad_alloc&) {
-      return false;
-    }
-    wake_one = !has_sentinel_;
-    if (wake_one) epoch_.fetch_add(1, std::memory_order_seq_cst);
+// One idle thread stands sentinel as long as there were such tasks lately: it wakes every millisecond, so that whoever comes
+// with the next need not wake anybody.
+bool Pool::submit_later(PoolTask& task, nanos now) noexcept {
+  PoolTask* none = nullptr;
+  if (!alone_.compare_exchange_strong(none, &task, std::memory_order_seq_cst)) return false;
+  if (!idle_.load(std::memory_order_seq_cst) && take_back(task)) return false;  // nobody would look
+  last_alone_.store(now, std::memory_order_relaxed);
+  if (!has_sentinel_.load(std::memory_order_seq_cst)) {
+    epoch_.fetch_add(1, std::memory_order_seq_cst);
+    os::futex_wake(epoch_, 1);
   }
-  if (wake_one) os::futex_wake(epoch_, 1);
   return true;
 }
 
-void Pool::hasten(PoolTask& task) noexcept {
-  uint32_t count = 0;
-  {
-    std::lock_guard lock(mutex_);
-    for (const Request& request : later_)
-      if (request.task == &task) count = request.count;
-    std::erase_if(later_, [&](const Request& request) { return request.task == &task; });
-  }
-  submit(task, count);
+bool Pool::take_back(PoolTask& task) noexcept {
+  PoolTask* expected = &task;
+  return alone_.compare_exchange_strong(expected, nullptr, std::memory_order_seq_cst);
 }
 
-// Turns requests for later that were made up to `since` into requests, under the lock. Returns how many threads to wake.
-uint32_t Pool::promote(nanos since) noexcept {
-  uint32_t count = 0;
-  for (const Request& request : later_) {
-    if (request.since > since) continue;
-    try {
-      requests_.push_back(request);
-      count += request.count;
-    } catch (const std::bad_alloc&) {  // its owner goes on alone
-    }
+void Pool::hasten(PoolTask& task) noexcept {
+  if (take_back(task)) submit(task, task.helpers());
+}
+
+// Makes a request of a task for later, under the lock: its owner, who waits for that to withdraw it, can't be gone. Returns
+// how many threads to wake.
+uint32_t Pool::promote(PoolTask* task) noexcept {
+  if (!task || !take_back(*task)) return 0;
+  try {
+    requests_.push_back({task, task->helpers()});
+  } catch (const std::bad_alloc&) {  // its owner goes on alone
+    return 0;
   }
-  if (!count) return 0;
-  std::erase_if(later_, [&](const Request& request) { return request.since <= since; });
   staff();
   epoch_.fetch_add(1, std::memory_order_seq_cst);
-  return count;
+  return task->helpers();
 }
 
 // Returns until when this idle thread may sleep; kNever: for long.
@@ -176,21 +181,25 @@ nanos Pool::stand_sentinel(nanos now, bool& standing) noexcept {
   {
     std::lock_guard lock(mutex_);
     if (!standing && has_sentinel_) return kNever;
-    standing = has_sentinel_ = !later_.empty() || now - last_later_ < kSentinelStays;
+    has_sentinel_ = now - last_alone_.load(std::memory_order_relaxed) < kSentinelStays;
+    PoolTask* const task = alone_.load(std::memory_order_seq_cst);  // behind has_sentinel_: who comes now sees that nobody looks
+    if (task) has_sentinel_ = true;
+    standing = has_sentinel_;
     if (!standing) return kNever;
-    wanted = promote(now - kTick);
+    if (task == seen_alone_) wanted = promote(task);
+    seen_alone_ = task;
   }
   if (wanted) os::futex_wake(epoch_, wanted);
   return now + kTick;
 }
 
-// With nobody to look after them, requests for later become requests.
+// With nobody to look after it, a task for later becomes a request.
 void Pool::stand_down() noexcept {
   uint32_t wanted = 0;
   {
     std::lock_guard lock(mutex_);
     has_sentinel_ = false;
-    wanted = promote(kNever);
+    wanted = promote(alone_.load(std::memory_order_seq_cst));
   }
   if (wanted) os::futex_wake(epoch_, wanted);
 }
@@ -205,14 +214,18 @@ uint32_t Pool::staff() noexcept {
 }
 
 void Pool::withdraw(PoolTask& task) noexcept {
+  if (take_back(task)) return;
+  if (seat_.take_back(task)) {
+    idle_.fetch_add(1, std::memory_order_relaxed);
+    task.left();
+  }
   std::lock_guard lock(mutex_);
-  if (!later_.empty()) std::erase_if(later_, [&](const Request& request) { return request.task == &task; });
   std::erase_if(requests_, [&](const Request& request) { return request.task == &task; });
 }
 
 bool Pool::claim(PoolTask*& task, int& cpu, uint32_t& seen) {
   std::lock_guard lock(mutex_);
-  if (!has_sentinel_ && idle_ <= 1) promote(kNever);  // this may be the last one that could look after them
+  if (!has_sentinel_ && idle_ <= 1) promote(alone_.load());  // this may be the last one that could look after it
   seen = epoch_.load(std::memory_order_relaxed);
   if (requests_.empty()) return false;
   task = requests_.front().task;
@@ -230,18 +243,15 @@ void Pool::serve(Thread* self) noexcept {
     uint32_t seen = 0;
     int cpu = -1;
     if (claim(task, cpu, seen)) {
-      may_spin = task->brisk();
       // The kernel likes to wake a thread on the CPU of its waker, where the two would only take turns.
-      if (may_spin && os::current_cpu() == cpu) os::move_off_cpu(cpu);
-      task->work();
-      {
-        std::lock_guard lock(mutex_);  // before `left`, after which its owner may submit again and count on this thread
-        idle_++;
-      }
-      if (task->left()) finish(*task);
+      if (task->brisk() && os::current_cpu() == cpu) os::move_off_cpu(cpu);
+      may_spin = do_task(*task);
       continue;
     }
-    if (wait(seen, may_spin)) continue;
+    if (wait(seen, may_spin, task)) {
+      if (task) may_spin = do_task(*task);
+      continue;
+    }
     std::lock_guard lock(mutex_);
     if (!requests_.empty()) continue;
     idle_--;
@@ -252,6 +262,15 @@ void Pool::serve(Thread* self) noexcept {
     os::futex_wake(quiet_, UINT32_MAX);
     return;
   }
+}
+
+// True: more of the kind may follow at once.
+bool Pool::do_task(PoolTask& task) noexcept {
+  const bool brisk = task.brisk();
+  task.work();
+  idle_.fetch_add(1, std::memory_order_seq_cst);  // before `left`: its owner may submit again then, and count on this thread
+  if (task.left()) finish(task);
+  return brisk;
 }
 
 // A detached task is over. What it does at its end may wait for other tasks: meanwhile nobody must count on this thread.
@@ -267,22 +286,32 @@ void Pool::finish(PoolTask& task) noexcept {
   detached_done_locked();
 }
 
-// False: nothing came for so long, or everybody is asked to go.
-bool Pool::wait(uint32_t seen, bool may_spin) noexcept {
-  nanos now = os::now();
-  const nanos start = now;
-  if (spinners_.fetch_add(1, std::memory_order_relaxed) < os::usable_cpus()) {
-    while (may_spin && now - start < kSpin) {
-      for (int i = 0; i < 16; i++) {
-        if (epoch_.load(std::memory_order_acquire) != seen) {
-          spinners_.fetch_sub(1, std::memory_order_relaxed);
-          return true;
-        }
-        os::cpu_relax();
-      }
-      now = os::now();
+// Looks for work for a moment. True: there is a request, or a task was handed over.
+bool Pool::spin(uint32_t seen, nanos start, PoolTask*& task) noexcept {
+  const bool seated = seat_.sit();
+  bool requested = false;
+  do {
+    for (int i = 0; i < 16; i++) {
+      if (seated && (task = seat_.offered())) return true;
+      requested = epoch_.load(std::memory_order_acquire) != seen;
+      if (requested) break;
+      os::cpu_relax();
     }
+  } while (!requested && os::now() - start < kSpin);
+  if (seated) task = seat_.stand();
+  return requested || task;
+}
+
+// False: nothing came for so long, or everybody is asked to go.
+bool Pool::wait(uint32_t seen, bool may_spin, PoolTask*& task) noexcept {
+  const nanos start = os::now();
+  const bool found =
+      spinners_.fetch_add(1, std::memory_order_relaxed) < os::usable_cpus() && may_spin && spin(seen, start, task);
+  if (found) {
+    spinners_.fetch_sub(1, std::memory_order_relaxed);
+    return true;
   }
+  nanos now = os::now();
   sleepers_.fetch_add(1, std::memory_order_seq_cst);
   spinners_.fetch_sub(1, std::memory_order_relaxed);
   bool sentinel = false;
@@ -394,9 +423,9 @@ const struct AtUnload {
 
 }  // namespace
 
-bool submit_later(PoolTask& task, uint32_t count) noexcept {
+bool submit_later(PoolTask& task, nanos now) noexcept {
   Pool* threads = pool();
-  return threads && threads->submit_later(task, count);
+  return threads && threads->submit_later(task, now);
 }
 void hasten(PoolTask& task) noexcept {
   if (Pool* threads = pool()) threads->hasten(task);

@@ -117,20 +117,22 @@ void Run::call_helpers() noexcept {
 
 // ---------------------------------------------------------------------------------------------------------- owner
 
-void Run::conduct(const Plan& plan) noexcept {
-  nanos now = os::now();
+nanos Run::conduct(const Plan& plan, nanos now) noexcept {
   uint32_t coming = 0;
-  const bool little = plan.expected_ns != 0 && plan.expected_ns < kWorthWakingFor;
+  helpers_ = plan.helpers;
+  const bool little = plan.helpers && plan.expected_ns != 0 && plan.expected_ns < kWorthWakingFor;
   const bool back_to_back = now - last_run_over.load(std::memory_order_relaxed) < kBackToBack;
-  if (plan.owner_works && little && !back_to_back && !pool::has_waiting_thread() && pool::submit_later(*this, plan.helpers)) {
+  if (plan.owner_works && little && !back_to_back && !pool::has_waiting_thread() && pool::submit_later(*this, now)) {
     call_helpers_at_ = now + 2 * plan.expected_ns;
   } else {
     coming = pool::submit(*this, plan.helpers);
   }
-  if (plan.owner_works || !coming) work();  // where no thread can be made, the owner does it all
+  if (plan.owner_works || !coming) take_part(now);  // where no thread can be made, the owner does it all
+  const bool may_end_early = job.config().deadline != kNever || job.config().stop;
   for (;;) {
     const uint32_t seen = owner_epoch_.load(std::memory_order_seq_cst);
     attend();
+    if (job.all_resolved() && !may_end_early) break;
     now = os::now();
     Wake wakes;
     const bool over = job.poll(now, wakes) != End::none || job.all_resolved();
@@ -138,12 +140,14 @@ void Run::conduct(const Plan& plan) noexcept {
     if (over) break;
     sleep(owner_epoch_, owner_sleepers_, seen, now, job.config().deadline);
   }
-  pool::withdraw(*this);
+  if (came() <= plan.helpers) pool::withdraw(*this);  // somebody may still come
   if (!job.config().detachable || job.all_resolved()) await_others();
   attend();
   Wake wakes;
   if (job.all_resolved()) job.conclude(wakes);  // unless something has failed at the last moment
-  last_run_over.store(os::now(), std::memory_order_relaxed);
+  now = os::now();
+  last_run_over.store(now, std::memory_order_relaxed);
+  return now;
 }
 
 void Run::await_others() noexcept {
@@ -158,6 +162,11 @@ void Run::await_others() noexcept {
 void Run::claimed() noexcept {
   active_.fetch_add(1, std::memory_order_relaxed);
   retain();
+}
+
+void Run::work() noexcept {
+  came_.fetch_add(1, std::memory_order_release);
+  take_part(os::now());
 }
 
 bool Run::left() noexcept {

@@ -1,8 +1,8 @@
 // A run: one job, the threads that take from it, and the owner who waits for it. Knows how takers and owner sleep and are
 // woken; what a lease means is up to the subclass.
 //
-//   takers  work(): next(), do what it says, settle with the job, wake(), until next() says done
-//   owner   conduct(): asks the pool for takers, works itself or attends to callbacks, returns when all is over
+//   takers  take_part(): next(), do what it says, settle with the job, wake(), until next() says done
+//   owner   conduct(): asks the pool for takers, is one itself or attends to callbacks, returns when all is over
 //
 // A run is counted twice. `active` counts the threads that may touch what belongs to the user: the owner, and each thread of
 // the pool that came; at zero the run is quiescent. `references` counts those who need its memory.
@@ -28,8 +28,10 @@ class Run : public PoolTask, private Listener {
     bool owner_works = false;   // no timeout, stop or callback needs the owner's attention
     nanos expected_ns = 0;      // what the whole run would take one thread; 0: unknown
   };
-  // The owner's part, for a job whose owner concludes. Work that is expected to cost less than waking a thread it does alone, until it turns out to be more. When it returns the job has ended, and nothing runs any more, except after a detached early end.
-  void conduct(const Plan& plan) noexcept;
+  // The owner's part, for a job whose owner concludes. Work that is expected to cost less than waking a thread it does
+  // alone, until it turns out to be more. When it returns the job has ended, and nothing runs any more, except after a
+  // detached early end. Returns the time by then.
+  nanos conduct(const Plan& plan, nanos now) noexcept;
 
   Job job;
 
@@ -41,6 +43,8 @@ class Run : public PoolTask, private Listener {
   void listen();
   void unlisten() noexcept;
 
+  // What a taker does, from `now` on, until next() says done.
+  virtual void take_part(nanos now) noexcept = 0;
   // For takers: waits until there is something to do. Updates `now` with each reading of the clock.
   Take next(Lease& lease, nanos& now) noexcept;
   void wake(Wake& wake) noexcept;
@@ -51,12 +55,16 @@ class Run : public PoolTask, private Listener {
   virtual void quiescent() noexcept {}
 
   void await_others() noexcept;
+  // How many threads took part so far, the owner included.
+  uint32_t came() const { return came_.load(std::memory_order_acquire); }
   bool others_active() const { return active_.load(std::memory_order_acquire) > 1; }
   // After conduct(): from here on the owner touches nothing that belongs to the user.
   void owner_leaves() noexcept;
 
  private:
+  uint32_t helpers() const noexcept override { return helpers_; }
   void claimed() noexcept override;
+  void work() noexcept override;
   bool brisk() const noexcept override { return job.config().workers <= job.config().cpus; }
   bool left() noexcept override;
   void finish() noexcept override;
@@ -65,15 +73,19 @@ class Run : public PoolTask, private Listener {
   void call_helpers() noexcept;
   bool sleep(std::atomic<uint32_t>& epoch, std::atomic<uint32_t>& sleepers, uint32_t seen, nanos now, nanos until) noexcept;
 
-  std::atomic<uint32_t> references_{1};
-  std::atomic<uint32_t> active_{1};
-  std::atomic<bool> detached_{false};
   bool listening_ = false;
-  std::atomic<nanos> call_helpers_at_{kNever};  // the owner works alone so far
-  alignas(64) std::atomic<uint32_t> taker_epoch_{0};
+  uint32_t helpers_ = 0;
+  // All that threads write when they come, sleep, wake and go is on one cache line: in a short run each of those that has to
+  // pass from one to the other is noticed.
+  alignas(64) std::atomic<uint32_t> references_{1};
+  std::atomic<uint32_t> active_{1};
+  std::atomic<uint32_t> came_{1};
+  std::atomic<uint32_t> taker_epoch_{0};
   std::atomic<uint32_t> taker_sleepers_{0};
-  alignas(64) std::atomic<uint32_t> owner_epoch_{0};
+  std::atomic<uint32_t> owner_epoch_{0};
   std::atomic<uint32_t> owner_sleepers_{0};
+  std::atomic<bool> detached_{false};
+  std::atomic<nanos> call_helpers_at_{kNever};  // the owner works alone so far
 };
 
 }  // namespace pa

@@ -50,8 +50,43 @@ TEST(Job, TheRestOfALeaseGoesBackUnrun) {
   EXPECT_EQ(lease.attempt, 1u);
 }
 
+// What is known to be over in an instant is shared out once and for all.
+TEST(Job, ATinyRunIsLeasedInOnePieceForEachTaker) {
+  JobConfig config = array_of(8, 2);
+  config.first_lease = 4;
+  Stage stage{config};
+  Lease one, other;
+  ASSERT_EQ(stage.take(one), Take::lease);
+  EXPECT_EQ(one.count, 4u);
+  ASSERT_EQ(stage.take(other), Take::lease);
+  EXPECT_EQ(other.count, 4u);
+}
+
+TEST(Job, ATinyRunIsLeasedInOnePieceAlsoByAThief) {
+  JobConfig config = array_of(8, 2);
+  config.first_lease = 4;
+  Stage stage{config};
+  Lease lease;
+  for (int i = 0; i < 2; i++) {
+    ASSERT_EQ(stage.take(lease), Take::lease);
+    EXPECT_EQ(lease.count, 4u);
+    stage.complete(lease);
+  }
+  EXPECT_EQ(stage.job.end(), End::completed);
+}
+
+TEST(Job, AFirstLeaseLeavesHalfOfALongerLane) {
+  JobConfig config = array_of(12, 2);
+  config.first_lease = 4;
+  Stage stage{config};
+  Lease lease;
+  ASSERT_EQ(stage.take(lease), Take::lease);
+  EXPECT_EQ(lease.count, 3u);
+}
+
 TEST(Job, AHungryTakerGetsTheLaterHalf) {
-  JobConfig config = array_of(8);
+  JobConfig config = array_of(8, 2);
+  config.cpus = 1;
   Stage stage{config};
   Lease holder, hungry;
   ASSERT_EQ(stage.take(holder), Take::lease);  // one, to begin with; it takes no time, and so the next is longer

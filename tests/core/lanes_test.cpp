@@ -46,6 +46,17 @@ TEST(Lanes, AThiefTakesTheBackHalf) {
   EXPECT_EQ(lanes.steal_back(0).count, 0u);
 }
 
+TEST(Lanes, WhatIsSmallEnoughIsTakenAsAWhole) {
+  Lanes lanes(9, 1);
+  expect_span(lanes.take_front(0, 100, 4), 0, 4);
+  expect_span(lanes.take_front(0, 100, 4), 4, 2);
+  expect_span(lanes.take_front(0, 2, 4), 6, 2);
+  expect_span(lanes.steal_back(0, 4), 8, 1);
+  Lanes others(9, 2);
+  expect_span(others.steal_back(1, 4), 6, 3);
+  expect_span(others.steal_back(0, 4), 0, 4);
+}
+
 TEST(Lanes, OnlyAnEmptyLaneCanBePublishedOn) {
   Lanes lanes(4, 1);
   EXPECT_FALSE(lanes.publish(0, {10, 5}));

@@ -58,6 +58,7 @@ RunPlan draw_run(Random& random, bool limiter_exists, uint64_t burst) {
   config.lease_max = chance(random, 0.3) ? 1 + random.below(5) : uint64_t{1} << 20;
   config.lease_target_ns = 1 + span_below(random, 300 * kMicrosecond);
   if (chance(random, 0.05)) config.fixed_lease = 1 + random.below(4);
+  if (chance(random, 0.3)) config.first_lease = 1 + random.below(std::min<uint64_t>(config.lease_max, 20));
 
   // Half of the sized jobs have none of the policies that take them off the lanes.
   const bool plain = !config.fetched && chance(random, 0.5);
