@@ -120,26 +120,56 @@ Kept by_hand(Team& team, double rate, uint64_t burst) {
   return judged(rate, burst, count, now_s() - start_s, grants);
 }
 
-// A burst of a thousandth of a second's calls, at least one; or of one.
-enum class Burst { millisecond, one };
-
-struct Figures {
-  double worst_error = 0;  // of all rates
-  double worst_shortfall = 0;
-  double worst_overshoot = 0;
+// Of several rates, each measured in a race of its own, the worst.
+struct Worst {
+  double pa = 0, bare = 0;
+  void take(double pa_figure, double bare_figure) {
+    pa = std::max(pa, pa_figure);
+    bare = std::max(bare, bare_figure);
+  }
 };
 
-template <class RunOne>
-Figures figures_of(const std::vector<double>& rates, Burst burst, RunOne run_one) {
-  Figures worst;
-  for (double rate : rates) {
-    const uint64_t tokens = burst == Burst::one ? 1 : std::max<uint64_t>(1, static_cast<uint64_t>(rate / 1'000));
-    const Kept kept = run_one(rate, tokens);
-    worst.worst_error = std::max(worst.worst_error, std::abs(kept.achieved - 1));
-    worst.worst_shortfall = std::max(worst.worst_shortfall, 1 - kept.achieved);
-    worst.worst_overshoot = std::max(worst.worst_overshoot, kept.overshoot);
+std::string name_of(double rate) { return std::to_string(static_cast<uint64_t>(rate)) + " calls a second"; }
+
+void burst_of_a_millisecond(Team& team) {
+  Worst error, overshoot;
+  for (double rate : {1e3, 1e5, 1e6}) {
+    const uint64_t burst = std::max<uint64_t>(1, static_cast<uint64_t>(rate / 1'000));
+    const std::string title = "limiter, " + name_of(rate) + ", burst of 1 ms: ";
+    std::vector<double> most, bare_most;  // in 10 ms, of the same runs
+    Race race(title + "error", "share of the rate");
+    const auto add = [&](const char* name, std::vector<double>& most_in_window, auto run) {
+      race.add(name, [&most_in_window, run, rate, burst] {
+        const Kept kept = run(rate, burst);
+        most_in_window.push_back(kept.overshoot);
+        return std::abs(kept.achieved - 1);
+      });
+    };
+    add("pa_map_range", most, through_pa);
+    add("bare", bare_most, [&](double r, uint64_t b) { return by_hand(team, r, b); });
+    race.run(rounds(15, 5));
+    report.race(title + "most in 10 ms", "share of the bound", "pa_map_range", most);
+    report.race(title + "most in 10 ms", "share of the bound", "bare", bare_most);
+    error.take(race.median("pa_map_range"), race.median("bare"));
+    overshoot.take(median_of(most), median_of(bare_most));
   }
-  return worst;
+  report.ratio("limiter_error", error.pa);
+  report.ratio("bare_limiter_error", error.bare);
+  report.ratio("limiter_overshoot", overshoot.pa);
+  report.ratio("bare_limiter_overshoot", overshoot.bare);
+}
+
+void burst_of_one(Team& team) {
+  Worst shortfall;
+  for (double rate : {1e3, 1e5}) {
+    Race race("limiter, " + name_of(rate) + ", burst of 1: shortfall", "share of the rate");
+    race.add("pa_map_range", [&] { return 1 - through_pa(rate, 1).achieved; });
+    race.add("bare", [&] { return 1 - by_hand(team, rate, 1).achieved; });
+    race.run(rounds(15, 5));
+    shortfall.take(race.median("pa_map_range"), race.median("bare"));
+  }
+  report.ratio("limiter_burst1", shortfall.pa);
+  report.ratio("bare_limiter_burst1", shortfall.bare);
 }
 
 }  // namespace
@@ -147,35 +177,8 @@ Figures figures_of(const std::vector<double>& rates, Burst burst, RunOne run_one
 BENCH_GROUP(limiter) {
   Team team(kWorkers);
   warm_pool(kWorkers);
-  const auto hand_made = [&](double rate, uint64_t burst) { return by_hand(team, rate, burst); };
-  const std::vector<double> rates{1e3, 1e5, 1e6}, burst1_rates{1e3, 1e5};
-
-  Race kept("limiter, burst of 1 ms: error", "share of the rate");
-  std::vector<double> overshoot, bare_overshoot;  // of the same runs
-  kept.add("pa_map_range", [&] {
-    const Figures figures = figures_of(rates, Burst::millisecond, through_pa);
-    overshoot.push_back(figures.worst_overshoot);
-    return figures.worst_error;
-  });
-  kept.add("bare", [&] {
-    const Figures figures = figures_of(rates, Burst::millisecond, hand_made);
-    bare_overshoot.push_back(figures.worst_overshoot);
-    return figures.worst_error;
-  });
-  kept.run(rounds(15, 5));
-  report.race("limiter, burst of 1 ms: most in 10 ms", "share of the bound", "pa_map_range", overshoot);
-  report.race("limiter, burst of 1 ms: most in 10 ms", "share of the bound", "bare", bare_overshoot);
-  report.ratio("limiter_error", kept.median("pa_map_range"));
-  report.ratio("bare_limiter_error", kept.median("bare"));
-  report.ratio("limiter_overshoot", median_of(overshoot));
-  report.ratio("bare_limiter_overshoot", median_of(bare_overshoot));
-
-  Race single("limiter, burst of 1: shortfall", "share of the rate");
-  single.add("pa_map_range", [&] { return figures_of(burst1_rates, Burst::one, through_pa).worst_shortfall; });
-  single.add("bare", [&] { return figures_of(burst1_rates, Burst::one, hand_made).worst_shortfall; });
-  single.run(rounds(15, 5));
-  report.ratio("limiter_burst1", single.median("pa_map_range"));
-  report.ratio("bare_limiter_burst1", single.median("bare"));
+  burst_of_a_millisecond(team);
+  burst_of_one(team);
 }
 
 }  // namespace bench

@@ -97,6 +97,7 @@ struct pa_result final : pa::Run, pa::Shared {
   pa::Slots slots(uint64_t first, uint64_t count) const {
     return growing_ ? growing_storage_->slots(first, count) : array_.slots(first, count);
   }
+  bool values_are_new() const { return growing_ || array_.is_new(); }
   void set_states(uint64_t first, uint64_t count, uint8_t state) noexcept;
   void release_items(uint64_t first, uint64_t count) noexcept;
   void release_value(void*& value) const noexcept {

@@ -60,7 +60,8 @@ ArrayStorage::ArrayStorage(void* const* items, uint64_t count, bool with_values)
     const bool fits = spare.states && spare.capacity >= count && spare.capacity / 2 <= count + 4096;
     if (fits) block_ = std::exchange(spare, {});
   }
-  if (!block_.states) block_ = new_block(count, with_values);
+  is_new_ = !block_.states;
+  if (is_new_) block_ = new_block(count, with_values);
 }
 
 ArrayStorage::~ArrayStorage() {
@@ -76,6 +77,7 @@ ArrayStorage::~ArrayStorage() {
 ArrayStorage& ArrayStorage::operator=(ArrayStorage&& other) noexcept {
   std::swap(items_, other.items_);
   std::swap(block_, other.block_);
+  std::swap(is_new_, other.is_new_);
   return *this;
 }
 

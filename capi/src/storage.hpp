@@ -28,6 +28,7 @@ class ArrayStorage {
   Slots slots(uint64_t first, uint64_t count) const {
     return {items_ ? items_ + first : nullptr, block_.values ? block_.values + first : nullptr, block_.states + first, count};
   }
+  bool is_new() const { return is_new_; }  // all zero before this run wrote to it
   void set_states(uint64_t first, uint64_t count, uint8_t state);
   void set_state(uint64_t index, uint8_t state) {
     block_.states[index] = state;
@@ -45,6 +46,7 @@ class ArrayStorage {
  private:
   void* const* items_ = nullptr;
   Block block_;
+  bool is_new_ = false;
   std::atomic<bool> dirty_{false};
 };
 

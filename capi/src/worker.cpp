@@ -233,7 +233,8 @@ void Worker::run_call() noexcept {
       for (uint64_t i = 0; i < count; i++) gathered_items_[i] = run_.slots(first + i, 1).items[0];
       slots = {gathered_items_.data(), gathered_values_.data(), nullptr, count};
     }
-    std::memset(slots.values, 0, count * sizeof(void*));
+    // NULL on entry. Memory that is new is that already.
+    if (!run_.values_are_new() || slots.values == gathered_values_.data()) std::memset(slots.values, 0, count * sizeof(void*));
   }
   code = call_function(slots.items, slots.values);
   now_ = os::now();
