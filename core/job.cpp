@@ -27,7 +27,7 @@ uint32_t lanes_for(const JobConfig& c) { return c.workers <= c.cpus ? std::max(1
 
 // A run that is over in an instant is shared out once and for all: each lease more would cost as much as an index. With one
 // taker there is nobody to share with.
-uint64_t whole_lane(const JobConfig& c) {
+uint64_t tiny_lane(const JobConfig& c) {
   if (c.workers == 1) return Lanes::kMaxCount;
   const uint64_t each = (c.count + lanes_for(c) - 1) / lanes_for(c);
   return each <= c.first_lease ? each : 1;
@@ -36,8 +36,14 @@ uint64_t whole_lane(const JobConfig& c) {
 }  // namespace
 
 Job::Job(const JobConfig& config)
-    : config_(config), use_lanes_(fits_lanes(config)), whole_lane_(whole_lane(config)), lock_commits_(!use_lanes_ || config.observed), lanes_(config.count, use_lanes_ ? lanes_for(config) : 0), random_(config.seed) {
-  assert(config.workers >= 1 && config.tokens_per_item + config.tokens_per_lease >= 1);
+    : config_(config),
+      use_lanes_(fits_lanes(config)),
+      whole_lane_(tiny_lane(config)),
+      lock_commits_(!use_lanes_ || config.observed),
+      lanes_(config.count, use_lanes_ ? lanes_for(config) : 0),
+      random_(config.seed) {
+  assert(config.workers >= 1);
+  assert((config.tokens_per_item >= 1) != (config.tokens_per_lease >= 1));
   if (use_lanes_) next_ = config.count;
   chunk_end_ = config.chunk;
   input_done_ = !config.fetched && next_ >= config.count;
@@ -51,6 +57,7 @@ Job::Job(const JobConfig& config)
 
 bool Job::finish(End why, Wake& wake) {
   uint32_t none = 0;
+  // Before kEnded: whoever sees that finds the reason.
   if (!end_.compare_exchange_strong(none, static_cast<uint32_t>(why), kOrdered)) return false;
   attention_.fetch_or(kEnded, kOrdered);
   wake.takers = kEveryone;
@@ -193,13 +200,19 @@ void Job::reserve(uint32_t takers) {
   }
 }
 
+// So many indices are not divided further. The calls of a batch function have a price of their own, and what is left at the
+// end is not to be eaten in ever smaller bites.
+uint64_t Job::whole_lane(const Lease& lease) const {
+  return config_.batched ? std::max(whole_lane_, lease.sizer.size / 2) : whole_lane_;
+}
+
 bool Job::take_from_lanes(nanos now, Lease& lease, Wake& wake) {
   const uint64_t want = std::min(lease.sizer.size, config_.lease_max);
-  Span span = lanes_.take_front(home(lease), want, whole_lane_);
+  Span span = lanes_.take_front(home(lease), want, whole_lane(lease));
   for (uint32_t k = 1; !span.count && k < lanes_.size(); k++) {
-    const Span loot = lanes_.steal_back((home(lease) + k) % lanes_.size(), whole_lane_);
+    const Span loot = lanes_.steal_back((home(lease) + k) % lanes_.size(), whole_lane(lease));
     if (!loot.count) continue;
-    span = {loot.first, std::min(want, loot.count <= whole_lane_ ? loot.count : loot.count / 2)};
+    span = {loot.first, std::min(want, loot.count <= whole_lane(lease) ? loot.count : loot.count / 2)};
     const Span rest = {loot.first + span.count, loot.count - span.count};
     if (rest.count && !lanes_.publish(home(lease), rest)) {
       std::lock_guard lock(mutex_);
@@ -323,7 +336,8 @@ Job::Pick Job::pick(nanos now, const Lease& lease) {
   if (config_.serial && !waiting_.empty()) return {};  // nothing overtakes an item that is to be retried
   for (size_t i = 0; i < ready_.size(); i++) {
     if (!ripe(ready_[i], now)) continue;
-    const uint64_t most = config_.batch_max ? config_.batch_max : share_of_window(std::min(lease.sizer.size, config_.lease_max));
+    const uint64_t most =
+        config_.batch_max ? config_.batch_max : share_of_window(std::min(lease.sizer.size, config_.lease_max));
     return {From::ready, std::min(most, ready_[i].count), i};
   }
   if (use_lanes_ || config_.fetched || next_ >= config_.count) return {};
@@ -334,7 +348,7 @@ Job::Pick Job::pick(nanos now, const Lease& lease) {
     if (config_.chunk) want = std::min(want, chunk_end_ - next_);
     return want && room() >= want ? Pick{From::fresh, want, 0} : Pick{};
   }
-  const uint64_t fair = std::max<uint64_t>(1, left / (2 * uint64_t{config_.workers}));
+  const uint64_t fair = std::min(left, std::max(whole_lane(lease), left / (2 * uint64_t{config_.workers})));
   const uint64_t count = std::min({share_of_window(std::min(lease.sizer.size, config_.lease_max)), fair, room()});
   return count ? Pick{From::fresh, count, 0} : Pick{};
 }
@@ -368,9 +382,10 @@ uint64_t Job::pull_count(const Lease& lease) const {
   uint64_t in_hand = 0;
   for (const Ready& ready : ready_) in_hand += ready.count;
   if (config_.batch_max ? in_hand >= config_.batch_max : in_hand > 0) return 0;
-  uint64_t count = config_.batch_max ? config_.batch_max - in_hand : share_of_window(std::min(lease.sizer.size, config_.lease_max));
+  uint64_t count =
+      config_.batch_max ? config_.batch_max - in_hand : share_of_window(std::min(lease.sizer.size, config_.lease_max));
   if (!config_.batch_max && config_.count != kUnsized && next_ < config_.count)
-    count = std::min(count, std::max<uint64_t>(1, (config_.count - next_) / (2 * uint64_t{config_.workers})));
+    count = std::min(count, std::max(whole_lane(lease), (config_.count - next_) / (2 * uint64_t{config_.workers})));
   return std::min(count, room());
 }
 

@@ -51,7 +51,7 @@ struct Lease {
   uint64_t first = 0;
   uint64_t count = 0;
   uint32_t attempt = 0;
-  nanos first_started = 0;  // start of the first attempt at these indices
+  nanos first_started = 0;   // start of the first attempt at these indices
   nanos come_back = kNever;  // with Take::again
   bool revoked = false;      // set by step, fail and complete: the run was detached from this taker; the lease is over, and
                              // first and count still say what it held
@@ -62,13 +62,13 @@ struct Lease {
   LeaseSizer sizer;
   nanos granted_at = 0;
   uint64_t granted = 0;
-  uint32_t number = kNone;      // of the takers
-  uint32_t record = kNone;      // detachable jobs: where the job notes what is out
+  uint32_t number = kNone;  // of the takers
+  uint32_t record = kNone;  // detachable jobs: where the job notes what is out
   uint32_t pause_epoch = 0;
   bool registered = false;
-  bool has_room = false;        // what reserve() is for, so that it need not come by there before it takes from the lanes
+  bool has_room = false;  // what reserve() is for, so that it need not come by there before it takes from the lanes
   bool parked = false;
-  bool keeps_time = false;      // holds the alarm that the other parked takers rely on
+  bool keeps_time = false;  // holds the alarm that the other parked takers rely on
   bool counted_big = false;
 };
 
@@ -84,27 +84,27 @@ class Witness {
 };
 
 struct JobConfig {
-  uint64_t count = 0;      // inputs; for fetched ones a hint, or kUnsized
-  bool fetched = false;    // inputs have to be pulled: take answers Take::pull
-  bool observed = false;   // the witness wants to hear of successes, one by one and in order
-  bool detachable = false; // revoke() may be called
-  bool serial = false;     // admit nothing while anything is unresolved: input order, for one taker
-  bool batched = false;    // a lease is one call and can't be cut short
+  uint64_t count = 0;            // inputs; for fetched ones a hint, or kUnsized
+  bool fetched = false;          // inputs have to be pulled: take answers Take::pull
+  bool observed = false;         // the witness wants to hear of successes, one by one and in order
+  bool detachable = false;       // revoke() may be called
+  bool serial = false;           // admit nothing while anything is unresolved: input order, for one taker
+  bool batched = false;          // a lease is one call and can't be cut short
   bool owner_concludes = false;  // when all is resolved the end stays open until conclude(): what the owner still has to do,
                                  // such as callbacks, may fail the run
   uint32_t workers = 1;
   uint32_t cpus = 1;
-  uint64_t window = 0;      // admitted and not resolved, at most; 0: no bound
-  uint64_t chunk = 0;       // admit so many, resolve them all, admit the next; 0: do not
-  uint64_t batch_max = 0;   // indices per lease, where possible exactly; 0: automatic
-  nanos linger_ns = 0;      // how long pulled indices wait for a full batch
+  uint64_t window = 0;     // admitted and not resolved, at most; 0: no bound
+  uint64_t chunk = 0;      // admit so many, resolve them all, admit the next; 0: do not
+  uint64_t batch_max = 0;  // indices per lease, where possible exactly; 0: automatic
+  nanos linger_ns = 0;     // how long pulled indices wait for a full batch
   uint64_t lease_max = 1u << 20;
   nanos lease_target_ns = 50'000;
   uint64_t first_lease = 1;  // on the lanes: what a taker starts with, where something is known about the cost of an index
   uint64_t fixed_lease = 0;  // benchmarks only: leases of this size whatever they take
   uint64_t tokens_per_item = 1;
   uint64_t tokens_per_lease = 0;
-  uint64_t max_errors = 0;   // 0: never
+  uint64_t max_errors = 0;  // 0: never
   nanos deadline = kNever;
   RetryPolicy retry;
   StopToken* stop = nullptr;
@@ -150,8 +150,8 @@ class Job {
   }
 
   // ---- anyone
-  End poll(nanos now, Wake& wake);  // lets deadline and stop take effect
-  bool end_as(End why, Wake& wake);  // first writer wins
+  End poll(nanos now, Wake& wake);                                    // lets deadline and stop take effect
+  bool end_as(End why, Wake& wake);                                   // first writer wins
   bool conclude(Wake& wake) { return finish(End::completed, wake); }  // owner_concludes, once all_resolved()
   bool all_resolved() const { return all_resolved_.load(std::memory_order_acquire); }
   End end() const { return static_cast<End>(end_.load(std::memory_order_acquire)); }
@@ -163,8 +163,8 @@ class Job {
   const JobConfig& config() const { return config_; }
 
   // ---- after the end
-  // Takes back what running takers hold: their later calls only set lease.revoked. Appends what was taken; may throw std::bad_alloc,
-  // before it changed anything.
+  // Takes back what running takers hold: their later calls only set lease.revoked. Appends what was taken; may throw
+  // std::bad_alloc, before it changed anything.
   void revoke(std::vector<Unrun>& taken);
   // Hands out, bit by bit, what nobody will run. While a pull is under way more may come.
   std::optional<Unrun> drain();
@@ -195,10 +195,11 @@ class Job {
   Take take_locked(nanos now, Lease& lease, Wake& wake);
   bool take_from_lanes(nanos now, Lease& lease, Wake& wake);  // no lock
   Take take_last_of_lanes(nanos now, Lease& lease);
-  void enroll(Lease& lease);                       // no lock
-  void reserve(uint32_t takers);                   // throws std::bad_alloc
+  void enroll(Lease& lease);                                                        // no lock
+  void reserve(uint32_t takers);                                                    // throws std::bad_alloc
+  uint64_t whole_lane(const Lease& lease) const;   // no lock
   uint32_t home(const Lease& lease) const { return lease.number % lanes_.size(); }  // its lane
-  bool ended(nanos now, Wake& wake);               // no lock; stop, then deadline
+  bool ended(nanos now, Wake& wake);                                                // no lock; stop, then deadline
   Pick pick(nanos now, const Lease& lease);
   uint64_t pull_count(const Lease& lease) const;
   uint64_t room() const;
@@ -216,20 +217,20 @@ class Job {
   void commit(nanos now, Lease& lease, uint64_t done, Witness& witness, Wake& wake);  // no lock where lock_commits_ is false
   void give_back(nanos now, Lease& lease, Wake& wake);
   void push_ready(Ready ready);
-  void share(Lease& lease, Wake& wake);            // no lock
+  void share(Lease& lease, Wake& wake);  // no lock
   void resize(nanos now, Lease& lease, uint64_t ran);
   void finish_if_done(nanos now, Wake& wake);
-  void finish_resolved(nanos now, Wake& wake);                // no lock
-  bool finish(End why, Wake& wake);                // no lock
+  void finish_resolved(nanos now, Wake& wake);         // no lock
+  bool finish(End why, Wake& wake);                    // no lock
   void wake_takers(uint32_t count, Wake& wake) const;  // no lock
   nanos next_alarm(nanos now) const;
 
   static constexpr uint32_t kEnded = 1u << 31;
 
   const JobConfig config_;
-  const bool use_lanes_;     // sized, and no policy that needs an order of admission
-  const uint64_t whole_lane_;  // a lane of at most so many is leased as a whole
-  const bool lock_commits_;  // commits go through mutex_
+  const bool use_lanes_;       // sized, and no policy that needs an order of admission
+  const uint64_t whole_lane_;  // a lane of at most so many is leased as a whole, by anybody
+  const bool lock_commits_;    // commits go through mutex_
   Lanes lanes_;
 
   // Read by every taker, written seldom.
@@ -250,17 +251,17 @@ class Job {
 
   // Lock order: mutex_, then the limiter's own, then whatever the witness takes.
   alignas(64) mutable Mutex mutex_;
-  uint64_t next_ = 0;        // indices below are admitted
+  uint64_t next_ = 0;  // indices below are admitted
   uint64_t chunk_end_ = 0;
   uint64_t sequence_ = 0;
-  uint32_t running_ = 0;     // leases out; counted for fetched jobs, which have one taker more than workers
-  nanos alarm_ = kNever;     // when the taker that keeps the time will come back
+  uint32_t running_ = 0;  // leases out; counted for fetched jobs, which have one taker more than workers
+  nanos alarm_ = kNever;  // when the taker that keeps the time will come back
   nanos pull_started_ = 0;
   bool input_done_ = false;
   bool pulling_ = false;
   bool slow_source_ = false;
   bool has_timekeeper_ = false;
-  bool sealed_ = false;      // revoked: nothing more is admitted
+  bool sealed_ = false;  // revoked: nothing more is admitted
   RetryQueue waiting_;
   std::vector<Ready> ready_;
   std::vector<Record> records_;

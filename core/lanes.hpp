@@ -59,7 +59,8 @@ class Lanes {
   bool publish(uint32_t lane, Span span) {
     auto& word = lane_[lane].range;
     for (uint64_t seen = word.load(std::memory_order_relaxed); low_of(seen) >= high_of(seen);)
-      if (word.compare_exchange_weak(seen, pack(span.first, span.first + span.count), std::memory_order_seq_cst)) return true;
+      if (word.compare_exchange_weak(seen, pack(span.first, span.first + span.count), std::memory_order_seq_cst))
+        return true;
     return false;
   }
 

@@ -33,14 +33,17 @@ Limiter::Grant Limiter::take(nanos now, uint64_t want, uint64_t cost) {
   empty_at_ = std::max(empty_at_, full_at(now));  // idling earns no more than the burst
   const ticks filled = present - empty_at_;
   const uint64_t tokens = filled > 0 ? static_cast<uint64_t>(filled / interval_) : 0;
-  const uint64_t units = std::min(want, tokens / cost);
+  // A unit that costs more than the bucket holds, since the rate was changed, starts from a full bucket and leaves a debt.
+  const bool dear = cost > static_cast<uint64_t>(burst_);
+  const uint64_t units = dear ? tokens == static_cast<uint64_t>(burst_) : std::min(want, tokens / cost);
   empty_at_ += ticks{interval_} * static_cast<int64_t>(units * cost);
-  if (units) return {units, tokens / cost > units, 0, 0};
+  if (units) return {units, !dear && tokens / cost > units, 0, 0};
   const auto instant = [&](uint64_t count) {
     return static_cast<nanos>((empty_at_ + ticks{interval_} * static_cast<int64_t>(count) + kTicks - 1) / kTicks);
   };
-  const nanos one = instant(cost);
-  const nanos several = instant(std::max<uint64_t>(cost, static_cast<uint64_t>(burst_) / 2));
+  const uint64_t needed = std::min(cost, static_cast<uint64_t>(burst_));
+  const nanos one = instant(needed);
+  const nanos several = instant(std::max<uint64_t>(needed, static_cast<uint64_t>(burst_) / 2));
   return {0, false, one, std::max(one, std::min(several, after(now, kWorthWakingFor)))};
 }
 

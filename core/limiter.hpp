@@ -23,9 +23,9 @@ class Limiter {
   explicit Limiter(const Rate& rate);
 
   struct Grant {
-    uint64_t units = 0;  // of the units asked for, so many may go ahead: their tokens are taken
-    bool more = false;   // another unit could be had right now
-    nanos when = 0;      // units = 0: nothing can be had before
+    uint64_t units = 0;   // of the units asked for, so many may go ahead: their tokens are taken
+    bool more = false;    // another unit could be had right now
+    nanos when = 0;       // units = 0: nothing can be had before
     nanos come_back = 0;  // and a sleeper had better look then: later, where the bucket can hold what comes meanwhile
   };
   // Takes tokens for up to `want` units of `cost` tokens each, as many as are in the bucket.
@@ -35,8 +35,8 @@ class Limiter {
   // nothing across a pause or a change of the rate, or the bound of the rate would break.
   void refund(uint64_t tokens, nanos granted, nanos now);
 
-  void pause(nanos until);                        // furthest deadline wins; afterwards at most one token is there
-  void settle(int64_t tokens, nanos now);         // > 0 charges more, < 0 gives back
+  void pause(nanos until);                 // furthest deadline wins; afterwards at most one token is there
+  void settle(int64_t tokens, nanos now);  // > 0 charges more, < 0 gives back
   void set_rate(const Rate& rate, nanos now);
   uint64_t burst() const;
 

@@ -34,7 +34,8 @@ void futex_wait(std::atomic<uint32_t>& word, uint32_t seen, nanos now, nanos unt
   if (until <= now) return;
   const nanos wait = until - now;
   const timespec relative{static_cast<time_t>(wait / 1'000'000'000), static_cast<long>(wait % 1'000'000'000)};
-  syscall(SYS_futex, reinterpret_cast<uint32_t*>(&word), FUTEX_WAIT_PRIVATE, seen, until == kNever ? nullptr : &relative, nullptr, 0);
+  syscall(SYS_futex, reinterpret_cast<uint32_t*>(&word), FUTEX_WAIT_PRIVATE, seen, until == kNever ? nullptr : &relative,
+          nullptr, 0);
 }
 
 // Only for the sleep itself: the slack is the thread's, and the user's own sleeps are none of our business.
@@ -47,7 +48,8 @@ void futex_wait_precisely(std::atomic<uint32_t>& word, uint32_t seen, nanos now,
 
 void futex_wake(std::atomic<uint32_t>& word, uint32_t count) noexcept {
   const int saved = errno;
-  syscall(SYS_futex, reinterpret_cast<uint32_t*>(&word), FUTEX_WAKE_PRIVATE, std::min<uint32_t>(count, INT_MAX), nullptr, nullptr, 0);
+  syscall(SYS_futex, reinterpret_cast<uint32_t*>(&word), FUTEX_WAKE_PRIVATE, std::min<uint32_t>(count, INT_MAX), nullptr,
+          nullptr, 0);
   errno = saved;
 }
 

@@ -13,7 +13,7 @@ class Random {
  public:
   explicit Random(uint64_t seed) : state_(seed) {}
   uint64_t next();
-  double unit() { return static_cast<double>(next() >> 11) * 0x1p-53; }                // [0, 1)
+  double unit() { return static_cast<double>(next() >> 11) * 0x1p-53; }  // [0, 1)
   uint64_t below(uint64_t bound) { return bound ? next() % bound : 0; }
 
  private:
@@ -36,8 +36,8 @@ struct RetryPolicy {
 
 // An item between two attempts.
 struct Waiting {
-  nanos due;            // kNever: the run has ended, it waits only to be drained
-  uint64_t sequence;    // first come, first served among those due at the same time
+  nanos due;          // kNever: the run has ended, it waits only to be drained
+  uint64_t sequence;  // first come, first served among those due at the same time
   uint64_t index;
   nanos first_started;  // start of the item's first attempt
   uint32_t attempts;    // made so far

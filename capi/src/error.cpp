@@ -42,7 +42,8 @@ const char* pa_status_name(pa_status status) {
     PA_NAME(PA_STATUS_TIMED_OUT)
     PA_NAME(PA_STATUS_ABORTED)
     PA_NAME(PA_STATUS_CANCELLED)
-    default: return "PA_STATUS_UNKNOWN";
+    default:
+      return "PA_STATUS_UNKNOWN";
   }
 }
 
@@ -54,7 +55,8 @@ const char* pa_end_name(int32_t end) {
     PA_NAME(PA_END_ABORTED)
     PA_NAME(PA_END_CANCELLED)
     PA_NAME(PA_END_FAILED)
-    default: return "PA_END_UNKNOWN";
+    default:
+      return "PA_END_UNKNOWN";
   }
 }
 
@@ -66,6 +68,7 @@ const char* pa_item_name(int32_t state) {
     PA_NAME(PA_ITEM_ABORTED)
     PA_NAME(PA_ITEM_CANCELLED)
     PA_NAME(PA_ITEM_CRASHED)
-    default: return "PA_ITEM_UNKNOWN";
+    default:
+      return "PA_ITEM_UNKNOWN";
   }
 }

@@ -8,7 +8,8 @@
 namespace pa {
 
 // Fills *error, if there is one, and returns `status`.
-[[gnu::format(printf, 4, 5)]] pa_status report(pa_error* error, pa_status status, int32_t detail, const char* format, ...) noexcept;
+[[gnu::format(printf, 4, 5)]] pa_status report(pa_error* error, pa_status status, int32_t detail, const char* format,
+                                               ...) noexcept;
 
 #define PA_INVALID(error, ...) ::pa::report((error), PA_STATUS_INVALID, 0, __VA_ARGS__)
 

@@ -7,6 +7,7 @@ namespace {
 
 constexpr uint32_t kVersion = PA_VERSION_MAJOR * 1000000 + PA_VERSION_MINOR * 1000 + PA_VERSION_PATCH;
 
+// clang-format off
 constexpr pa_api api = {
     sizeof(pa_api),      kVersion,
     pa_status_name,      pa_parse_retry_after,
@@ -35,10 +36,12 @@ constexpr pa_api api = {
     pa_drain,            pa_end_name,
     pa_item_name,
 };
+// clang-format on
 
 // Offsets are frozen: a member may only be added at the end.
 static_assert(offsetof(pa_api, map) == 40 && offsetof(pa_api, result_count) == 120 && offsetof(pa_api, call_index) == 208 &&
-                  offsetof(pa_api, limiter_new) == 272 && offsetof(pa_api, stop_new) == 336 && offsetof(pa_api, drain) == 376,
+                  offsetof(pa_api, limiter_new) == 272 && offsetof(pa_api, stop_new) == 336 &&
+                  offsetof(pa_api, drain) == 376,
               "the table only grows at its end");
 
 }  // namespace

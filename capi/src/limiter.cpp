@@ -5,7 +5,7 @@
 namespace pa {
 namespace {
 
-constexpr double kFastest = 1.0;                        // nanoseconds between two tokens
+constexpr double kFastest = 1.0;  // nanoseconds between two tokens
 constexpr double kSlowest = 366.0 * 86400e9;
 constexpr double kLongestBurst = 10 * 366.0 * 86400e9;  // nanoseconds until an empty bucket is full
 
@@ -36,8 +36,8 @@ pa_status check(const pa_limiter* limiter, uint64_t tokens, pa_error* error) noe
   if (const pa_status status = check(limiter, error)) return status;
   const uint64_t burst = limiter->limiter.burst();
   if (tokens < 1 || tokens > burst)
-    return PA_INVALID(error, "tokens must be 1 to the limiter's burst of %llu, got %llu", static_cast<unsigned long long>(burst),
-                      static_cast<unsigned long long>(tokens));
+    return PA_INVALID(error, "tokens must be 1 to the limiter's burst of %llu, got %llu",
+                      static_cast<unsigned long long>(burst), static_cast<unsigned long long>(tokens));
   return PA_STATUS_OK;
 }
 
@@ -46,7 +46,8 @@ pa_status check(const pa_limiter* limiter, uint64_t tokens, pa_error* error) noe
 pa_status read_rate(const pa_rate& rate, const char* name, Rate& out, pa_error* error) noexcept {
   if (!std::isfinite(rate.count) || rate.count <= 0)
     return PA_INVALID(error, "%s.count must be finite and > 0, got %g", name, rate.count);
-  if (rate.per_ns < 1) return PA_INVALID(error, "%s.per_ns must be > 0, got %lld", name, static_cast<long long>(rate.per_ns));
+  if (rate.per_ns < 1)
+    return PA_INVALID(error, "%s.per_ns must be > 0, got %lld", name, static_cast<long long>(rate.per_ns));
   if (rate.burst < 1) return PA_INVALID(error, "%s.burst must be >= 1, got 0", name);
   const double interval = static_cast<double>(rate.per_ns) / rate.count;
   if (interval < kFastest)

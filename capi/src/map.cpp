@@ -5,8 +5,7 @@
 
 namespace pa {
 
-pa_status check_array(const Work& work, bool has_function, const void* out, const char* out_name, pa_error* error) noexcept {
-  if (!out) return PA_INVALID(error, "%s must not be NULL", out_name);
+pa_status check_array(const Work& work, bool has_function, pa_error* error) noexcept {
   if (!has_function) return PA_INVALID(error, "fn must not be NULL");
   if (!work.loop) return PA_INVALID(error, "loop must not be NULL: pass pa_item_loop");
   if (work.kind != Kind::range && !work.items && work.count)
@@ -27,12 +26,12 @@ pa_status read_source(const pa_source* source, Work& work, pa_error* error) noex
   const auto* bytes = reinterpret_cast<const unsigned char*>(source);
   for (size_t i = sizeof(pa_source); i < size; i++)
     if (bytes[i])
-      return PA_INVALID(error, "source has a non-zero byte at offset %zu, beyond the %zu that this version of libpa knows", i,
-                        sizeof(pa_source));
+      return PA_INVALID(error, "source has a non-zero byte at offset %zu, beyond the %zu that this version of libpa knows",
+                        i, sizeof(pa_source));
   if (!source->next) return PA_INVALID(error, "source.next must not be NULL");
   if (source->size_hint != PA_UNSIZED && source->size_hint > kMostItems)
-    return PA_INVALID(error, "source.size_hint must be at most %llu, or PA_UNSIZED, got %llu", static_cast<unsigned long long>(kMostItems),
-                      static_cast<unsigned long long>(source->size_hint));
+    return PA_INVALID(error, "source.size_hint must be at most %llu, or PA_UNSIZED, got %llu",
+                      static_cast<unsigned long long>(kMostItems), static_cast<unsigned long long>(source->size_hint));
   std::memcpy(&work.source, source, sizeof(pa_source));
   work.count = source->size_hint;
   return PA_STATUS_OK;
@@ -49,7 +48,8 @@ pa_status run(const Work& work, const pa_options* options, pa_result** result, p
 pa_status map_array(const Work& work, bool has_function, const pa_options* options, pa_result** result, pa_error* error) {
   if (result) *result = nullptr;
   return guarded(error, [&]() -> pa_status {
-    if (const pa_status status = check_array(work, has_function, result, "result", error)) return status;
+    if (!result) return PA_INVALID(error, "result must not be NULL");
+    if (const pa_status status = check_array(work, has_function, error)) return status;
     return run(work, options, result, error);
   });
 }
@@ -82,12 +82,13 @@ pa_status pa_map_loop(pa_loop_fn loop, pa_fn fn, void* ctx, void* const* items, 
   return pa::map_array(work, fn != nullptr, options, result, error);
 }
 
-pa_status(pa_map)(pa_fn fn, void* ctx, void* const* items, uint64_t n, const pa_options* options, pa_result** result, pa_error* error) {
+pa_status(pa_map)(pa_fn fn, void* ctx, void* const* items, uint64_t n, const pa_options* options, pa_result** result,
+                  pa_error* error) {
   return pa_map_loop(pa_item_loop, fn, ctx, items, n, options, result, error);
 }
 
-pa_status pa_map_batch(pa_batch_fn fn, void* ctx, void* const* items, uint64_t n, const pa_options* options, pa_result** result,
-                       pa_error* error) {
+pa_status pa_map_batch(pa_batch_fn fn, void* ctx, void* const* items, uint64_t n, const pa_options* options,
+                       pa_result** result, pa_error* error) {
   Work work;
   work.kind = Kind::batch;
   work.batch_fn = fn;
@@ -97,7 +98,8 @@ pa_status pa_map_batch(pa_batch_fn fn, void* ctx, void* const* items, uint64_t n
   return pa::map_array(work, fn != nullptr, options, result, error);
 }
 
-pa_status pa_map_range(pa_range_fn fn, void* ctx, uint64_t n, const pa_options* options, pa_result** result, pa_error* error) {
+pa_status pa_map_range(pa_range_fn fn, void* ctx, uint64_t n, const pa_options* options, pa_result** result,
+                       pa_error* error) {
   Work work;
   work.kind = Kind::range;
   work.range_fn = fn;
@@ -106,15 +108,16 @@ pa_status pa_map_range(pa_range_fn fn, void* ctx, uint64_t n, const pa_options* 
   return pa::map_array(work, fn != nullptr, options, result, error);
 }
 
-pa_status pa_map_source(pa_fn fn, void* ctx, const pa_source* source, const pa_options* options, pa_result** result, pa_error* error) {
+pa_status pa_map_source(pa_fn fn, void* ctx, const pa_source* source, const pa_options* options, pa_result** result,
+                        pa_error* error) {
   Work work;
   work.fn = fn;
   work.ctx = ctx;
   return pa::map_source(work, fn != nullptr, source, options, result, error);
 }
 
-pa_status pa_map_batch_source(pa_batch_fn fn, void* ctx, const pa_source* source, const pa_options* options, pa_result** result,
-                              pa_error* error) {
+pa_status pa_map_batch_source(pa_batch_fn fn, void* ctx, const pa_source* source, const pa_options* options,
+                              pa_result** result, pa_error* error) {
   Work work;
   work.kind = Kind::batch;
   work.batch_fn = fn;

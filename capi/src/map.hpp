@@ -6,6 +6,6 @@ namespace pa {
 
 inline constexpr uint64_t kMostItems = uint64_t{1} << 56;
 
-pa_status check_array(const Work& work, bool has_function, const void* out, const char* out_name, pa_error* error) noexcept;
+pa_status check_array(const Work& work, bool has_function, pa_error* error) noexcept;
 
 }  // namespace pa

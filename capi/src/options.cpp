@@ -41,8 +41,8 @@ pa_status copy_known(const pa_options& given, pa_options& out, pa_error* error) 
   const auto* bytes = reinterpret_cast<const unsigned char*>(&given);
   for (size_t i = sizeof out; i < size; i++)
     if (bytes[i])
-      return PA_INVALID(error, "options has a non-zero byte at offset %zu, beyond the %zu that this version of libpa knows", i,
-                        sizeof out);
+      return PA_INVALID(error, "options has a non-zero byte at offset %zu, beyond the %zu that this version of libpa knows",
+                        i, sizeof out);
   return PA_STATUS_OK;
 }
 
@@ -55,7 +55,8 @@ pa_status check_how(const pa_options& o, pa_error* error) noexcept {
   if (o.workers > PA_WORKERS_MAX)
     return PA_INVALID(error, "options.workers must be 0 (the usable CPUs) to %d, got %u", PA_WORKERS_MAX, o.workers);
   if (o.detach > 1) return PA_INVALID(error, "options.detach must be 0 or 1, got %u", o.detach);
-  if (o.timeout_ns < -1) return PA_INVALID(error, "options.timeout_ns must be >= 0, or -1 for none, got %lld", as_signed(o.timeout_ns));
+  if (o.timeout_ns < -1)
+    return PA_INVALID(error, "options.timeout_ns must be >= 0, or -1 for none, got %lld", as_signed(o.timeout_ns));
   if (o.item_timeout_ns < -1 || o.item_timeout_ns == 0)
     return PA_INVALID(error, "options.item_timeout_ns must be > 0, or -1 for none, got %lld", as_signed(o.item_timeout_ns));
   return PA_STATUS_OK;
@@ -65,13 +66,14 @@ pa_status check_batch(const pa_options& o, pa_error* error) noexcept {
   if (o.batch.max_items > kMostBatchItems)
     return PA_INVALID(error, "options.batch.max_items must be 0 (automatic) to %llu, got %llu", as_unsigned(kMostBatchItems),
                       as_unsigned(o.batch.max_items));
-  if (o.batch.linger_ns < 0) return PA_INVALID(error, "options.batch.linger_ns must be >= 0, got %lld", as_signed(o.batch.linger_ns));
+  if (o.batch.linger_ns < 0)
+    return PA_INVALID(error, "options.batch.linger_ns must be >= 0, got %lld", as_signed(o.batch.linger_ns));
   if (o.window && o.batch.max_items > o.window)
-    return PA_INVALID(error, "options.batch.max_items must be at most options.window of %llu, got %llu", as_unsigned(o.window),
-                      as_unsigned(o.batch.max_items));
+    return PA_INVALID(error, "options.batch.max_items must be at most options.window of %llu, got %llu",
+                      as_unsigned(o.window), as_unsigned(o.batch.max_items));
   if (o.batch_size && o.batch.max_items > o.batch_size)
-    return PA_INVALID(error, "options.batch.max_items must be at most options.batch_size of %llu, got %llu", as_unsigned(o.batch_size),
-                      as_unsigned(o.batch.max_items));
+    return PA_INVALID(error, "options.batch.max_items must be at most options.batch_size of %llu, got %llu",
+                      as_unsigned(o.batch_size), as_unsigned(o.batch.max_items));
   return PA_STATUS_OK;
 }
 
@@ -79,7 +81,8 @@ pa_status check_retry(const pa_retry& r, pa_error* error) noexcept {
   if (r.attempts < 1) return PA_INVALID(error, "options.retry.attempts must be >= 1, got 0");
   if (r.jitter > 1) return PA_INVALID(error, "options.retry.jitter must be 0 or 1, got %u", r.jitter);
   if (r.backoff_ns < 0) return PA_INVALID(error, "options.retry.backoff_ns must be >= 0, got %lld", as_signed(r.backoff_ns));
-  if (r.max_delay_ns < 0) return PA_INVALID(error, "options.retry.max_delay_ns must be >= 0, got %lld", as_signed(r.max_delay_ns));
+  if (r.max_delay_ns < 0)
+    return PA_INVALID(error, "options.retry.max_delay_ns must be >= 0, got %lld", as_signed(r.max_delay_ns));
   if (r.max_server_wait_ns < -1)
     return PA_INVALID(error, "options.retry.max_server_wait_ns must be >= 0, or -1 for no cap, got %lld",
                       as_signed(r.max_server_wait_ns));
@@ -92,7 +95,8 @@ pa_status check_limits(Settings& o, pa_error* error) noexcept {
     if (!(o.rate.count > 0) || o.rate.count > 1.7976931348623157e308)
       return PA_INVALID(error, "options.rate.count must be finite and > 0, or 0 for no limit, got %g", o.rate.count);
     if (const pa_status status = read_rate(o.rate, "options.rate", o.own_rate, error)) return status;
-    if (o.limiter) return PA_INVALID(error, "options.limiter and options.rate must not both be set, got rate.count %g", o.rate.count);
+    if (o.limiter)
+      return PA_INVALID(error, "options.limiter and options.rate must not both be set, got rate.count %g", o.rate.count);
   }
   if (o.limiter && o.limiter->from_before_fork()) return forked(error, "options.limiter");
   if (o.stop && o.stop->from_before_fork()) return forked(error, "options.stop");
@@ -108,7 +112,8 @@ pa_status check_limits(Settings& o, pa_error* error) noexcept {
 
 }  // namespace
 
-pa_status read_options(const pa_options* options, Kind kind, bool from_source, Settings& settings, pa_error* error) noexcept {
+pa_status read_options(const pa_options* options, Kind kind, bool from_source, Settings& settings,
+                       pa_error* error) noexcept {
   Settings& o = settings;
   if (!options)
     static_cast<pa_options&>(o) = defaults();

@@ -21,6 +21,7 @@ inline constexpr nanos kLookEvery = 8'000;
 
 // What of it concerns the job. `cost` is what an item is thought to take, 0 if nothing is known; `limiter` the shared one or
 // the run's own.
-JobConfig job_config(const Settings& settings, Kind kind, uint64_t count, bool fetched, nanos now, nanos cost, Limiter* limiter);
+JobConfig job_config(const Settings& settings, Kind kind, uint64_t count, bool fetched, nanos now, nanos cost,
+                     Limiter* limiter);
 
 }  // namespace pa

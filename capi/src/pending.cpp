@@ -47,6 +47,7 @@ struct pa_pending final : pa::PoolTask, pa::Shared {
  private:
   uint32_t helpers() const noexcept override { return 1; }
   void claimed() noexcept override {}
+  void unclaimed() noexcept override {}
   bool brisk() const noexcept override { return false; }
   void work() noexcept override { status_ = run_->run(pa::os::now(), &error_); }
   bool left() noexcept override {
@@ -68,13 +69,14 @@ pa_status pa_map_start(pa_fn fn, void* ctx, void* const* items, uint64_t n, cons
                        pa_error* error) {
   if (pending) *pending = nullptr;
   return pa::guarded(error, [&]() -> pa_status {
+    if (!pending) return PA_INVALID(error, "pending must not be NULL");
     const pa::nanos now = pa::os::now();
     pa::Work work;
     work.fn = fn;
     work.ctx = ctx;
     work.items = items;
     work.count = n;
-    if (const pa_status status = pa::check_array(work, fn != nullptr, pending, "pending", error)) return status;
+    if (const pa_status status = pa::check_array(work, fn != nullptr, error)) return status;
     pa::Settings settings;
     if (const pa_status status = pa::read_options(options, work.kind, false, settings, error)) return status;
     auto* handle = new pa_pending(work, settings, now);
@@ -82,7 +84,8 @@ pa_status pa_map_start(pa_fn fn, void* ctx, void* const* items, uint64_t n, cons
       const int reason = errno;
       handle->abandon();
       if (reason == ENOMEM) return pa::no_memory(error);
-      return pa::report(error, PA_STATUS_SYSTEM, reason, "no thread could be made for a run in the background (errno %d)", reason);
+      return pa::report(error, PA_STATUS_SYSTEM, reason, "no thread could be made for a run in the background (errno %d)",
+                        reason);
     }
     *pending = handle;
     return PA_STATUS_OK;
@@ -94,7 +97,8 @@ pa_status pa_pending_wait(pa_pending* pending, int64_t timeout_ns, pa_error* err
   if (timeout_ns < -1)
     return PA_INVALID(error, "timeout_ns must be >= 0, or -1 for none, got %lld", static_cast<long long>(timeout_ns));
   if (pending->from_before_fork()) return pa::forked(error, "the pending run");
-  return pending->wait(timeout_ns < 0 ? pa::kNever : pa::after(pa::os::now(), timeout_ns)) ? PA_STATUS_OK : PA_STATUS_TIMEOUT;
+  return pending->wait(timeout_ns < 0 ? pa::kNever : pa::after(pa::os::now(), timeout_ns)) ? PA_STATUS_OK
+                                                                                           : PA_STATUS_TIMEOUT;
 }
 
 pa_status pa_pending_take(pa_pending* pending, pa_result** result, pa_error* error) {

@@ -11,12 +11,18 @@ uint64_t pa_result::count() const {
 
 int32_t pa_result::end() const {
   switch (job.end()) {
-    case pa::End::none: return PA_END_NONE;
-    case pa::End::completed: return PA_END_COMPLETED;
-    case pa::End::timed_out: return PA_END_TIMED_OUT;
-    case pa::End::aborted: return PA_END_ABORTED;
-    case pa::End::cancelled: return PA_END_CANCELLED;
-    case pa::End::failed: return PA_END_FAILED;
+    case pa::End::none:
+      return PA_END_NONE;
+    case pa::End::completed:
+      return PA_END_COMPLETED;
+    case pa::End::timed_out:
+      return PA_END_TIMED_OUT;
+    case pa::End::aborted:
+      return PA_END_ABORTED;
+    case pa::End::cancelled:
+      return PA_END_CANCELLED;
+    case pa::End::failed:
+      return PA_END_FAILED;
   }
   return PA_END_NONE;
 }
@@ -78,21 +84,25 @@ pa_status pa_result::check(pa_error* error) const noexcept {
       return pa::report(error, PA_STATUS_TIMED_OUT, 0, "the run timed out: %llu of %llu items were not done", number(unrun),
                         number(total));
     case PA_END_ABORTED:
-      return pa::report(error, PA_STATUS_ABORTED, 0, "the run was aborted after %llu failures (max_errors %llu): %llu of %llu items were not done",
+      return pa::report(error, PA_STATUS_ABORTED, 0,
+                        "the run was aborted after %llu failures (max_errors %llu): %llu of %llu items were not done",
                         number(job.failures()), number(settings_.max_errors), number(unrun), number(total));
     case PA_END_CANCELLED:
-      return pa::report(error, PA_STATUS_CANCELLED, 0, "the run was cancelled: %llu of %llu items were not done", number(unrun),
-                        number(total));
-    case PA_END_FAILED: return report_failure(error);
-    default: break;
+      return pa::report(error, PA_STATUS_CANCELLED, 0, "the run was cancelled: %llu of %llu items were not done",
+                        number(unrun), number(total));
+    case PA_END_FAILED:
+      return report_failure(error);
+    default:
+      break;
   }
   if (job.failures() == 0) return PA_STATUS_OK;
   uint64_t first = 0;
   while (state_at(first) == PA_ITEM_OK) first++;
   pa_outcome outcome;
   outcome_at(first, outcome);
-  return pa::report(error, PA_STATUS_ITEMS_FAILED, outcome.code, "%llu of %llu items failed; the first, index %llu: %.120s (code %d)",
-                    number(job.failures()), number(total), number(first), outcome.message, outcome.code);
+  return pa::report(error, PA_STATUS_ITEMS_FAILED, outcome.code,
+                    "%llu of %llu items failed; the first, index %llu: %.120s (code %d)", number(job.failures()),
+                    number(total), number(first), outcome.message, outcome.code);
 }
 
 void pa_result::release_values() noexcept {
@@ -110,8 +120,8 @@ namespace {
 pa_status check_index(const pa_result* result, uint64_t index, pa_error* error) noexcept {
   if (!result) return PA_INVALID(error, "result must not be NULL");
   if (index >= result->count())
-    return PA_INVALID(error, "index must be below the count of %llu, got %llu", static_cast<unsigned long long>(result->count()),
-                      static_cast<unsigned long long>(index));
+    return PA_INVALID(error, "index must be below the count of %llu, got %llu",
+                      static_cast<unsigned long long>(result->count()), static_cast<unsigned long long>(index));
   return PA_STATUS_OK;
 }
 

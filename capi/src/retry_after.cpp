@@ -67,7 +67,8 @@ struct Date {
 };
 
 bool time_of_day(Reader& in, Date& date) {
-  return in.number(2, date.hour) && in.expect(":") && in.number(2, date.minute) && in.expect(":") && in.number(2, date.second);
+  return in.number(2, date.hour) && in.expect(":") && in.number(2, date.minute) && in.expect(":") &&
+         in.number(2, date.second);
 }
 
 // Sun, 06 Nov 1994 08:49:37 GMT
@@ -93,7 +94,8 @@ bool rfc850_date(Reader in, Date& date, int64_t now) {
 // Sun Nov  6 08:49:37 1994
 bool asctime_date(Reader in, Date& date) {
   int weekday;
-  if (!in.one_of(kShortDays, 7, weekday) || !in.expect(" ") || !in.one_of(kMonths, 12, date.month) || !in.expect(" ")) return false;
+  if (!in.one_of(kShortDays, 7, weekday) || !in.expect(" ") || !in.one_of(kMonths, 12, date.month) || !in.expect(" "))
+    return false;
   const bool day = in.expect(" ") ? in.number(1, date.day) : in.number(2, date.day);
   return day && in.expect(" ") && time_of_day(in, date) && in.expect(" ") && in.number(4, date.year) && in.at_end();
 }

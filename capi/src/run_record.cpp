@@ -32,9 +32,12 @@ pa::Limiter* limiter_of(const pa::Settings& settings, const std::unique_ptr<pa_l
 
 const void* function_of(const pa::Work& work) {
   switch (work.kind) {
-    case pa::Kind::items: return reinterpret_cast<const void*>(work.fn);
-    case pa::Kind::batch: return reinterpret_cast<const void*>(work.batch_fn);
-    case pa::Kind::range: return reinterpret_cast<const void*>(work.range_fn);
+    case pa::Kind::items:
+      return reinterpret_cast<const void*>(work.fn);
+    case pa::Kind::batch:
+      return reinterpret_cast<const void*>(work.batch_fn);
+    case pa::Kind::range:
+      return reinterpret_cast<const void*>(work.range_fn);
   }
   return nullptr;
 }
@@ -51,7 +54,8 @@ pa_result::pa_result(const pa::Work& work, const pa::Settings& settings, nanos n
   if (settings.stop) settings.stop->retain();
 }
 
-pa_result::pa_result(const pa::Work& work, const pa::Settings& settings, nanos now, nanos cost, std::unique_ptr<pa_limiter> own)
+pa_result::pa_result(const pa::Work& work, const pa::Settings& settings, nanos now, nanos cost,
+                     std::unique_ptr<pa_limiter> own)
     : Run(pa::job_config(settings, work.kind, work.count, work.from_source() || settings.item_key, now, cost,
                          limiter_of(settings, own))),
       work_(work),
@@ -84,7 +88,8 @@ void pa_result::operator delete(void* memory, std::align_val_t alignment) noexce
 }
 
 void pa_result::free_spare() noexcept {
-  if (void* kept = spare_run.exchange(nullptr, std::memory_order_acquire)) ::operator delete(kept, std::align_val_t{alignof(pa_result)});
+  if (void* kept = spare_run.exchange(nullptr, std::memory_order_acquire))
+    ::operator delete (kept, std::align_val_t{alignof(pa_result)});
 }
 
 void pa_result::abandon() noexcept {
@@ -209,7 +214,8 @@ bool pa_result::deliver(const Completion& completion) noexcept {
       pa_outcome outcome{};
       fill_outcome(index, {index, 1, completion.attempts, completion.duration_ns}, outcome);
       if (const int32_t code = settings_.on_result(settings_.result_ctx, &outcome)) {
-        end_failed(PA_STATUS_CALLBACK, code, "on_result returned %d for index %llu", code, static_cast<unsigned long long>(index));
+        end_failed(PA_STATUS_CALLBACK, code, "on_result returned %d for index %llu", code,
+                   static_cast<unsigned long long>(index));
         return false;
       }
     }
@@ -236,9 +242,12 @@ uint64_t pa_result::known_total() const {
 
 uint8_t pa_result::placeholder_state() const {
   switch (job.end()) {
-    case End::timed_out: return PA_ITEM_TIMED_OUT;
-    case End::cancelled: return PA_ITEM_CANCELLED;
-    default: return PA_ITEM_ABORTED;
+    case End::timed_out:
+      return PA_ITEM_TIMED_OUT;
+    case End::cancelled:
+      return PA_ITEM_CANCELLED;
+    default:
+      return PA_ITEM_ABORTED;
   }
 }
 
@@ -249,12 +258,15 @@ void pa_result::write_placeholder_message() noexcept {
     case End::timed_out:
       std::snprintf(text, size, "not done: the run timed out after %lld ns", static_cast<long long>(settings_.timeout_ns));
       break;
-    case End::cancelled: std::snprintf(text, size, "not done: the run was cancelled"); break;
+    case End::cancelled:
+      std::snprintf(text, size, "not done: the run was cancelled");
+      break;
     case End::aborted:
       std::snprintf(text, size, "not done: aborted after %llu failures (max_errors=%llu)",
                     static_cast<unsigned long long>(job.failures()), static_cast<unsigned long long>(settings_.max_errors));
       break;
-    default: std::snprintf(text, size, "not done: the run failed");
+    default:
+      std::snprintf(text, size, "not done: the run failed");
   }
 }
 

@@ -6,6 +6,7 @@
 #pragma once
 #include <algorithm>
 #include <atomic>
+#include <cassert>
 #include <memory>
 #include <mutex>
 #include <new>
@@ -77,7 +78,8 @@ struct pa_result final : pa::Run, pa::Shared {
 
  private:
   friend class pa::Worker;
-  pa_result(const pa::Work& work, const pa::Settings& settings, pa::nanos now, pa::nanos cost, std::unique_ptr<pa_limiter> own);
+  pa_result(const pa::Work& work, const pa::Settings& settings, pa::nanos now, pa::nanos cost,
+            std::unique_ptr<pa_limiter> own);
   ~pa_result() override;
 
   void take_part(pa::nanos now) noexcept override;
@@ -96,6 +98,16 @@ struct pa_result final : pa::Run, pa::Shared {
 
   pa::Slots slots(uint64_t first, uint64_t count) const {
     return growing_ ? growing_storage_->slots(first, count) : array_.slots(first, count);
+  }
+  void* item_at(uint64_t index) const {
+    void* const* item = slots(index, 1).items;
+    assert(item);
+    return *item;
+  }
+  void*& value_at(uint64_t index) const {
+    void** value = slots(index, 1).values;
+    assert(value);
+    return *value;
   }
   bool values_are_new() const { return growing_ || array_.is_new(); }
   void set_states(uint64_t first, uint64_t count, uint8_t state) noexcept;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cassert>
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
@@ -15,7 +16,7 @@ namespace {
 
 using Block = ArrayStorage::Block;
 
-constexpr uint64_t kPagesFrom = 1u << 21;        // from this size on memory comes in pages of its own, huge ones if possible
+constexpr uint64_t kPagesFrom = 1u << 21;  // from this size on memory comes in pages of its own, huge ones if possible
 constexpr uint64_t kSpareLimit = uint64_t{1} << 30;  // bytes of each kind that are kept for the next run at most
 
 void* allocate(uint64_t bytes) {
@@ -50,7 +51,7 @@ Block new_block(uint64_t count, bool with_values) {
 }
 
 std::mutex spare_mutex;  // only tried, never waited for: a forked child may find it held for ever
-Block spares[2];          // without and with values
+Block spares[2];         // without and with values
 
 }  // namespace
 
@@ -104,7 +105,8 @@ static const struct FreeSparesAtUnload {
 // Block k holds the indices from kFirstBlock * (2^k - 1) on, kFirstBlock * 2^k of them.
 GrowingStorage::Place GrowingStorage::place(uint64_t index) {
   const uint64_t scaled = index / kFirstBlock + 1;
-  const int block = std::bit_width(scaled) - 1;
+  const int block = static_cast<int>(std::bit_width(scaled)) - 1;
+  assert(block >= 0);
   const uint64_t begin = kFirstBlock * ((uint64_t{1} << block) - 1);
   return {block, index - begin, kFirstBlock << block};
 }

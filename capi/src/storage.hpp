@@ -26,7 +26,8 @@ class ArrayStorage {
   ArrayStorage& operator=(ArrayStorage&& other) noexcept;
 
   Slots slots(uint64_t first, uint64_t count) const {
-    return {items_ ? items_ + first : nullptr, block_.values ? block_.values + first : nullptr, block_.states + first, count};
+    return {items_ ? items_ + first : nullptr, block_.values ? block_.values + first : nullptr, block_.states + first,
+            count};
   }
   bool is_new() const { return is_new_; }  // all zero before this run wrote to it
   void set_states(uint64_t first, uint64_t count, uint8_t state);

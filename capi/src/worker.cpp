@@ -1,6 +1,7 @@
 #include "capi/src/worker.hpp"
 
 #include <algorithm>
+#include <cassert>
 #include <cstdio>
 #include <cstring>
 #include <exception>
@@ -83,8 +84,8 @@ uint64_t Worker::pull(uint64_t want, bool& end) noexcept {
     return 0;
   }
   if (got > want) {
-    run_.end_failed(PA_STATUS_SOURCE, 0, "source.next must store at most %llu inputs, got %zu", static_cast<unsigned long long>(want),
-                    got);
+    run_.end_failed(PA_STATUS_SOURCE, 0, "source.next must store at most %llu inputs, got %zu",
+                    static_cast<unsigned long long>(want), got);
     return 0;
   }
   end = got == 0;
@@ -93,24 +94,26 @@ uint64_t Worker::pull(uint64_t want, bool& end) noexcept {
 
 // Asks for the keys of inputs that are about to be admitted, as long as the run goes on.
 uint64_t Worker::name_items(uint64_t first, uint64_t count) noexcept {
-  const Slots slots = run_.slots(first, count);
   for (uint64_t i = 0; i < count; i++) {
     pa_key key{};
-    if (const int32_t code = run_.settings_.item_key(run_.settings_.key_ctx, slots.items[i], &key)) {
-      run_.end_failed(PA_STATUS_KEY, code, "item_key returned %d for index %llu", code, static_cast<unsigned long long>(first + i));
+    if (const int32_t code = run_.settings_.item_key(run_.settings_.key_ctx, run_.item_at(first + i), &key)) {
+      run_.end_failed(PA_STATUS_KEY, code, "item_key returned %d for index %llu", code,
+                      static_cast<unsigned long long>(first + i));
       return i;
     }
     const bool named = key.kind >= PA_KEY_NONE && key.kind <= PA_KEY_BYTES;
     const bool has_data = key.kind != PA_KEY_STRING && key.kind != PA_KEY_BYTES;
     if (!named || (!has_data && key.size && !key.data)) {
-      run_.end_failed(PA_STATUS_KEY, 0, "item_key must set key.kind to one of PA_KEY_*, and data where size > 0; got kind %d for index %llu",
+      run_.end_failed(PA_STATUS_KEY, 0,
+                      "item_key must set key.kind to one of PA_KEY_*, and data where size > 0; got kind %d for index %llu",
                       key.kind, static_cast<unsigned long long>(first + i));
       return i;
     }
     try {
       run_.keys_.append(key);
     } catch (const std::bad_alloc&) {
-      run_.end_failed(PA_STATUS_NO_MEMORY, 0, "out of memory for the key of index %llu", static_cast<unsigned long long>(first + i));
+      run_.end_failed(PA_STATUS_NO_MEMORY, 0, "out of memory for the key of index %llu",
+                      static_cast<unsigned long long>(first + i));
       return i;
     }
     Wake wakes;
@@ -227,19 +230,22 @@ void Worker::run_call() noexcept {
         gathered_items_.resize(count);
         gathered_values_.resize(count);
       } catch (const std::bad_alloc&) {
-        run_.end_failed(PA_STATUS_NO_MEMORY, 0, "out of memory for a batch of %llu items", static_cast<unsigned long long>(count));
+        run_.end_failed(PA_STATUS_NO_MEMORY, 0, "out of memory for a batch of %llu items",
+                        static_cast<unsigned long long>(count));
         return settle_lease(first, started);
       }
-      for (uint64_t i = 0; i < count; i++) gathered_items_[i] = run_.slots(first + i, 1).items[0];
+      for (uint64_t i = 0; i < count; i++) gathered_items_[i] = run_.item_at(first + i);
       slots = {gathered_items_.data(), gathered_values_.data(), nullptr, count};
     }
+    assert(slots.values);
     // NULL on entry. Memory that is new is that already.
-    if (!run_.values_are_new() || slots.values == gathered_values_.data()) std::memset(slots.values, 0, count * sizeof(void*));
+    if (!run_.values_are_new() || slots.values == gathered_values_.data())
+      std::memset(slots.values, 0, count * sizeof(void*));
   }
   code = call_function(slots.items, slots.values);
   now_ = os::now();
   if (slots.values == gathered_values_.data() && slots.values)
-    for (uint64_t i = 0; i < count; i++) run_.slots(first + i, 1).values[0] = gathered_values_[i];
+    for (uint64_t i = 0; i < count; i++) run_.value_at(first + i) = gathered_values_[i];
   if (call_.out_of_memory) {
     run_.end_failed(PA_STATUS_NO_MEMORY, 0, "out of memory for the answers of a batch");
     call_.answers.clear();
@@ -279,7 +285,8 @@ void Worker::run_call() noexcept {
 
 // The item at `index` failed, those of the lease before it succeeded. False: the lease is over.
 bool Worker::settle_failure(uint64_t index, Attempt attempt, void** value) noexcept {
-  if (attempt.state == PA_ITEM_TIMED_OUT && !*attempt.message) attempt.message = "the attempt took longer than item_timeout_ns";
+  if (attempt.state == PA_ITEM_TIMED_OUT && !*attempt.message)
+    attempt.message = "the attempt took longer than item_timeout_ns";
   if (value) run_.release_value(*value);
   Failure failure;
   failure.server_wait_ns = call_.wait_for == index ? call_.server_wait_ns : -1;
@@ -350,7 +357,7 @@ void Worker::settle_lease(uint64_t done_until, nanos started) noexcept {
 // The owner has gone, and given the items of this lease their outcomes: what was computed since comes too late.
 void Worker::drop_revoked(uint64_t run_until) noexcept {
   if (run_.has_items_) {
-    for (uint64_t i = lease_.first; i < run_until; i++) run_.release_value(run_.slots(i, 1).values[0]);
+    for (uint64_t i = lease_.first; i < run_until; i++) run_.release_value(run_.value_at(i));
     run_.release_items(lease_.first, lease_.count);
   }
 }

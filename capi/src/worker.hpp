@@ -22,8 +22,8 @@ class Answers {
     marks_.clear();
     failed_.clear();
   }
-  void set_ok(size_t position, size_t count);                                           // throws std::bad_alloc
-  void set_failed(size_t position, size_t count, int32_t code, const char* message);    // throws std::bad_alloc
+  void set_ok(size_t position, size_t count);                                         // throws std::bad_alloc
+  void set_failed(size_t position, size_t count, int32_t code, const char* message);  // throws std::bad_alloc
   bool any() const { return !marks_.empty(); }
   Mark mark(size_t position) const { return marks_.empty() ? none : marks_[position]; }
   const Failed& failure(size_t position) const { return failed_.at(position); }
@@ -60,7 +60,9 @@ namespace pa {
 
 class Worker final : private Witness {
  public:
-  Worker(pa_result& run, nanos now) : run_(run), now_(now), span_size_((run.job.config().first_lease + 1) / 2) { call_.run = &run; }
+  Worker(pa_result& run, nanos now) : run_(run), now_(now), span_size_((run.job.config().first_lease + 1) / 2) {
+    call_.run = &run;
+  }
   void work() noexcept;
 
  private:
@@ -97,12 +99,12 @@ class Worker final : private Witness {
   pa_result& run_;
   nanos now_;
   nanos success_duration_ns_ = 0;
-  uint64_t span_size_;          // items between two looks at the clock
+  uint64_t span_size_;  // items between two looks at the clock
   Lease lease_;
   Receipts::Pen pen_;
   pa_call call_;
-  Attempt failing_;             // for the witness
-  std::vector<void*> gathered_items_;   // a batch whose slots do not lie side by side
+  Attempt failing_;                    // for the witness
+  std::vector<void*> gathered_items_;  // a batch whose slots do not lie side by side
   std::vector<void*> gathered_values_;
 };
 

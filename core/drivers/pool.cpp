@@ -15,10 +15,10 @@
 namespace pa::pool {
 namespace {
 
-constexpr nanos kSpin = 20'000;                  // how long an idle thread looks for work before it sleeps
-constexpr nanos kIdleLimit = 10'000'000'000;     // how long it sleeps before it ends
-constexpr nanos kTick = 1'000'000;               // how often the sentinel looks at a task for later
-constexpr nanos kSentinelStays = 20'000'000;     // after the last of them
+constexpr nanos kSpin = 20'000;               // how long an idle thread looks for work before it sleeps
+constexpr nanos kIdleLimit = 10'000'000'000;  // how long it sleeps before it ends
+constexpr nanos kTick = 1'000'000;            // how often the sentinel looks at a task for later
+constexpr nanos kSentinelStays = 20'000'000;  // after the last of them
 
 struct Request {
   PoolTask* task;
@@ -67,7 +67,7 @@ class Pool {
   Mutex mutex_;
   std::deque<Request> requests_;
   PoolTask* seen_alone_ = nullptr;  // by the sentinel, a tick ago
-  Thread* finished_ = nullptr;     // ended, to be joined: a thread's last steps lie in this library
+  Thread* finished_ = nullptr;      // ended, to be joined: a thread's last steps lie in this library
   uint32_t threads_ = 0;
   uint32_t detached_ = 0;
   void* pin_ = nullptr;
@@ -77,10 +77,10 @@ class Pool {
   alignas(64) std::atomic<PoolTask*> alone_{nullptr};  // a task for later: its owner works alone
   std::atomic<nanos> last_alone_{0};
   std::atomic<bool> has_sentinel_{false};
-  alignas(64) std::atomic<uint32_t> epoch_{0};     // changes with every request
+  alignas(64) std::atomic<uint32_t> epoch_{0};  // changes with every request
   std::atomic<uint32_t> sleepers_{0};
   std::atomic<uint32_t> spinners_{0};
-  std::atomic<uint32_t> quiet_{0};                 // changes when detached work or a thread has ended
+  std::atomic<uint32_t> quiet_{0};  // changes when detached work or a thread has ended
 };
 
 bool Pool::add_thread() noexcept {
@@ -106,7 +106,7 @@ uint32_t Pool::submit(PoolTask& task, uint32_t count) noexcept {
       if (idle_.fetch_sub(1, std::memory_order_seq_cst) == 1 && alone_.load(std::memory_order_seq_cst)) stand_down();
       return 1 + request(task, count - 1);
     }
-    task.left();
+    task.unclaimed();
   }
   return request(task, count);
 }
@@ -182,7 +182,8 @@ nanos Pool::stand_sentinel(nanos now, bool& standing) noexcept {
     std::lock_guard lock(mutex_);
     if (!standing && has_sentinel_) return kNever;
     has_sentinel_ = now - last_alone_.load(std::memory_order_relaxed) < kSentinelStays;
-    PoolTask* const task = alone_.load(std::memory_order_seq_cst);  // behind has_sentinel_: who comes now sees that nobody looks
+    PoolTask* const task =
+        alone_.load(std::memory_order_seq_cst);  // behind has_sentinel_: who comes now sees that nobody looks
     if (task) has_sentinel_ = true;
     standing = has_sentinel_;
     if (!standing) return kNever;
@@ -217,7 +218,7 @@ void Pool::withdraw(PoolTask& task) noexcept {
   if (take_back(task)) return;
   if (seat_.take_back(task)) {
     idle_.fetch_add(1, std::memory_order_relaxed);
-    task.left();
+    task.unclaimed();
   }
   std::lock_guard lock(mutex_);
   std::erase_if(requests_, [&](const Request& request) { return request.task == &task; });
@@ -282,7 +283,7 @@ void Pool::finish(PoolTask& task) noexcept {
   }
   task.finish();
   std::lock_guard lock(mutex_);
-  idle_++;  // together with the next line: whoever waits for detached work next ends the idle threads, and must count this one
+  idle_++;  // together with the next line: whoever waits for detached work then ends the idle threads, this one included
   detached_done_locked();
 }
 

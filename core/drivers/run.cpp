@@ -48,7 +48,8 @@ void Run::become_quiescent() noexcept {
 // ---------------------------------------------------------------------------------------------------------- sleeping
 
 // False: `until` has come.
-bool Run::sleep(std::atomic<uint32_t>& epoch, std::atomic<uint32_t>& sleepers, uint32_t seen, nanos now, nanos until) noexcept {
+bool Run::sleep(std::atomic<uint32_t>& epoch, std::atomic<uint32_t>& sleepers, uint32_t seen, nanos now,
+                nanos until) noexcept {
   const bool timed = until != kNever;
   nanos spin_until = now;
   if (timed && until - now <= kLateWake)
@@ -162,6 +163,11 @@ void Run::await_others() noexcept {
 void Run::claimed() noexcept {
   active_.fetch_add(1, std::memory_order_relaxed);
   retain();
+}
+
+void Run::unclaimed() noexcept {
+  active_.fetch_sub(1, std::memory_order_relaxed);
+  release();
 }
 
 void Run::work() noexcept {

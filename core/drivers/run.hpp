@@ -24,9 +24,9 @@ class Run : public PoolTask, private Listener {
   }
 
   struct Plan {
-    uint32_t helpers = 0;       // threads to ask for
-    bool owner_works = false;   // no timeout, stop or callback needs the owner's attention
-    nanos expected_ns = 0;      // what the whole run would take one thread; 0: unknown
+    uint32_t helpers = 0;      // threads to ask for
+    bool owner_works = false;  // no timeout, stop or callback needs the owner's attention
+    nanos expected_ns = 0;     // what the whole run would take one thread; 0: unknown
   };
   // The owner's part, for a job whose owner concludes. Work that is expected to cost less than waking a thread it does
   // alone, until it turns out to be more. When it returns the job has ended, and nothing runs any more, except after a
@@ -64,6 +64,7 @@ class Run : public PoolTask, private Listener {
  private:
   uint32_t helpers() const noexcept override { return helpers_; }
   void claimed() noexcept override;
+  void unclaimed() noexcept override;
   void work() noexcept override;
   bool brisk() const noexcept override { return job.config().workers <= job.config().cpus; }
   bool left() noexcept override;

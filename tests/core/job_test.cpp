@@ -84,6 +84,22 @@ TEST(Job, AFirstLeaseLeavesHalfOfALongerLane) {
   EXPECT_EQ(lease.count, 3u);
 }
 
+// The calls of a batch function have a price of their own: what is left at the end is not divided for ever.
+TEST(Job, AutomaticBatchesDoNotDwindle) {
+  JobConfig config = array_of(1'000, 2);
+  config.batched = true;
+  Stage stage{config};
+  Lease lease;
+  uint64_t largest = 0, last = 0;
+  while (stage.take(lease) == Take::lease) {
+    last = lease.count;
+    largest = std::max(largest, last);
+    stage.complete(lease);
+  }
+  EXPECT_GE(largest, 64u);
+  EXPECT_GE(last, largest / 8);
+}
+
 TEST(Job, AHungryTakerGetsTheLaterHalf) {
   JobConfig config = array_of(8, 2);
   config.cpus = 1;

@@ -299,6 +299,18 @@ TEST(Limiter, TokensStayUpToTheNewBurst) {
   EXPECT_EQ(take_all(smaller, 0), 3u);
 }
 
+// A run may be under way whose calls cost more than the new burst: it goes on, at the new rate.
+TEST(Limiter, AUnitThatCostsMoreThanTheNewBurstStartsFromAFullBucket) {
+  Limiter limiter{thousand(5)};
+  ASSERT_EQ(limiter.take(0, 1, 5).units, 1u);
+  limiter.set_rate(thousand(2), 0);
+  const Limiter::Grant refused = limiter.take(kMillisecond, 1, 5);
+  EXPECT_EQ(refused.units, 0u);
+  EXPECT_EQ(refused.when, 2 * kMillisecond);
+  EXPECT_EQ(limiter.take(2 * kMillisecond, 3, 5).units, 1u);
+  EXPECT_EQ(limiter.take(2 * kMillisecond, 1, 1).when, 6 * kMillisecond) << "three tokens are owed";
+}
+
 TEST(Limiter, ADebtKeepsItsTokens) {
   Limiter limiter{thousand(1)};
   limiter.settle(4, 0);  // 3 owed

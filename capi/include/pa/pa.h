@@ -65,6 +65,9 @@
 #ifndef PA_PA_H
 #define PA_PA_H
 
+/* Laid out by hand. */
+/* clang-format off */
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -322,7 +325,8 @@ PA_EXPORT pa_status pa_limiter_try(pa_limiter *limiter, uint64_t tokens, int64_t
  *   wait_ns  0 or below: nothing happens. */
 PA_EXPORT pa_status pa_limiter_pause(pa_limiter *limiter, int64_t wait_ns, pa_error *error);
 
-/* Changes the rate from now on; those who wait are woken to look again. Tokens in the bucket stay, up to the new burst.
+/* Changes the rate from now on; those who wait are woken to look again. Tokens in the bucket stay, up to the new burst. A call
+ * that costs more than that, of a run that is under way, starts when the bucket is full and leaves a debt.
  * Errors: as pa_limiter_new. */
 PA_EXPORT pa_status pa_limiter_set_rate(pa_limiter *limiter, const pa_rate *rate, pa_error *error);
 

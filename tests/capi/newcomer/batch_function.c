@@ -98,10 +98,12 @@ static void run(void *const *items, uint64_t max_items, uint32_t attempts) {
   CHECK(ok + bad + broken == ITEMS && tries == db.rows);
   if (attempts > 1) CHECK(bad == ITEMS / 100 && broken == ITEMS / 500);
   if (max_items) CHECK(db.largest <= max_items);
-  printf("max_items %4llu, attempts %u: %4llu calls (%llu broke), largest %4llu, pa_result_batch_size %4llu; %llu rows ok, "
-         "%llu wrong, %llu broken\n", (unsigned long long)max_items, (unsigned)attempts, (unsigned long long)db.calls,
-         (unsigned long long)db.broken, (unsigned long long)db.largest, (unsigned long long)pa_result_batch_size(result),
-         (unsigned long long)ok, (unsigned long long)bad, (unsigned long long)broken);
+  printf(
+      "max_items %4llu, attempts %u: %4llu calls (%llu broke), largest %4llu, pa_result_batch_size %4llu; %llu rows ok, "
+      "%llu wrong, %llu broken\n",
+      (unsigned long long)max_items, (unsigned)attempts, (unsigned long long)db.calls, (unsigned long long)db.broken,
+      (unsigned long long)db.largest, (unsigned long long)pa_result_batch_size(result), (unsigned long long)ok,
+      (unsigned long long)bad, (unsigned long long)broken);
   pa_result_free(result);
   CHECK(db.made == ok && db.released == db.made);
 }

@@ -36,8 +36,10 @@ static int32_t next_lines(void *ctx, void **items, size_t max, size_t *got) {
       return 12;
     }
     line->number = *at;
-    if (*at % 10 == 9) sprintf(line->text, "oops");
-    else sprintf(line->text, "%d+%d", (int)*at, 1000);
+    if (*at % 10 == 9)
+      sprintf(line->text, "oops");
+    else
+      sprintf(line->text, "%d+%d", (int)*at, 1000);
     items[*got] = line;
     made++;
   }
@@ -97,8 +99,10 @@ int main(void) {
   for (i = 0; i < pa_result_count(result); i++) {
     CHECK(pa_result_at(result, i, &o, &error) == PA_STATUS_OK && o.state >= PA_ITEM_OK && o.state <= PA_ITEM_CRASHED);
     CHECK(line_released[i] == 1 && value_made[i] == (o.attempts > 0) && value_released[i] == (o.state == PA_ITEM_FAILED));
-    if (o.state == PA_ITEM_FAILED) CHECK(i % 10 == 9 && o.code == 22 && !strcmp(o.message, "oops") && !o.value);
-    else CHECK(o.state == PA_ITEM_OK || (o.state == PA_ITEM_ABORTED && o.attempts == 0));
+    if (o.state == PA_ITEM_FAILED)
+      CHECK(i % 10 == 9 && o.code == 22 && !strcmp(o.message, "oops") && !o.value);
+    else
+      CHECK(o.state == PA_ITEM_OK || (o.state == PA_ITEM_ABORTED && o.attempts == 0));
     states[o.state]++;
   }
   CHECK(states[PA_ITEM_FAILED] >= MAX_ERRORS && pa_result_failed(result) == made - states[PA_ITEM_OK]);

@@ -75,8 +75,10 @@ static uint64_t check_result(const pa_result *result, const struct view *v, int 
   for (uint64_t i = 0; i < pa_result_count(result); i++) {
     pa_outcome o;
     CHECK(pa_result_at(result, i, &o, NULL) == PA_STATUS_OK && o.index == i && v->outcomes[i] == 1);
-    if (ids[i] % 20 == 7) CHECK(o.state == PA_ITEM_FAILED && o.code == 404 && !strcmp(o.message, "no such thing"));
-    else CHECK(o.state == PA_ITEM_OK && o.code == 0 && o.value == &ids[i]);
+    if (ids[i] % 20 == 7)
+      CHECK(o.state == PA_ITEM_FAILED && o.code == 404 && !strcmp(o.message, "no such thing"));
+    else
+      CHECK(o.state == PA_ITEM_OK && o.code == 0 && o.value == &ids[i]);
     CHECK(o.attempts >= 1 && o.attempts <= TRIES);
     attempts += o.attempts;
   }
@@ -107,8 +109,8 @@ int main(void) {
     options[r].on_result = on_result, options[r].result_ctx = &views[r];
   }
   if (pa_map_start(fetch, &service, items[0], ITEMS, &options[0], &pending, &error) ||
-      pa_map(fetch, &service, items[1], ITEMS, &options[1], &results[1], &error) ||
-      pa_pending_wait(pending, -1, &error) || pa_pending_take(pending, &results[0], &error))
+      pa_map(fetch, &service, items[1], ITEMS, &options[1], &results[1], &error) || pa_pending_wait(pending, -1, &error) ||
+      pa_pending_take(pending, &results[0], &error))
     return fprintf(stderr, "%s\n", error.message), 1;
   uint64_t attempts = check_result(results[0], &views[0], ids[0]) + check_result(results[1], &views[1], ids[1]);
   CHECK(attempts == service.calls && service.throttled >= 1);

@@ -2,8 +2,8 @@
  * handler. The function looks at pa_call_stopped every millisecond and gives up early. What was done by then is
  * reported: that includes the calls that gave up, which are FAILED with the code that they returned. What was never
  * started, and so never done, is CANCELLED. */
-#include <pa/pa.h>
 #include <errno.h>
+#include <pa/pa.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -25,7 +25,8 @@ static void on_signal(int number) {
 
 static void sleep_ms(long ms) {
   struct timespec left = {ms / 1000, ms % 1000 * 1000000};
-  while (nanosleep(&left, &left) != 0 && errno == EINTR) {} /* the calling thread may help, and gets our signals */
+  while (nanosleep(&left, &left) != 0 && errno == EINTR) {
+  } /* the calling thread may help, and gets our signals */
 }
 
 struct shared {
@@ -94,9 +95,12 @@ int main(void) {
   for (uint64_t i = 0; i < ITEMS; i++) {
     pa_outcome o;
     CHECK(pa_result_at(result, i, &o, &error) == PA_STATUS_OK);
-    if (o.state == PA_ITEM_OK) CHECK(o.value == items[i] && o.attempts == 1);
-    else if (o.state == PA_ITEM_FAILED) CHECK(o.code == EINTR && o.attempts == 1 && strstr(o.message, "gave up"));
-    else CHECK(o.state == PA_ITEM_CANCELLED && o.code == 0 && o.attempts == 0);
+    if (o.state == PA_ITEM_OK)
+      CHECK(o.value == items[i] && o.attempts == 1);
+    else if (o.state == PA_ITEM_FAILED)
+      CHECK(o.code == EINTR && o.attempts == 1 && strstr(o.message, "gave up"));
+    else
+      CHECK(o.state == PA_ITEM_CANCELLED && o.code == 0 && o.attempts == 0);
     states[o.state]++, ran += o.attempts;
   }
   CHECK(ran == shared.started && shared.interrupted == states[PA_ITEM_FAILED]);
