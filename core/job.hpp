@@ -197,7 +197,7 @@ class Job {
   Take take_last_of_lanes(nanos now, Lease& lease);
   void enroll(Lease& lease);                                                        // no lock
   void reserve(uint32_t takers);                                                    // throws std::bad_alloc
-  uint64_t whole_lane(const Lease& lease) const;   // no lock
+  uint64_t whole_lane(const Lease& lease) const;                                    // no lock
   uint32_t home(const Lease& lease) const { return lease.number % lanes_.size(); }  // its lane
   bool ended(nanos now, Wake& wake);                                                // no lock; stop, then deadline
   Pick pick(nanos now, const Lease& lease);
