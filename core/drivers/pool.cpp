@@ -60,6 +60,7 @@ class Pool {
   bool take_back(PoolTask& task) noexcept;
   uint32_t promote(PoolTask* task) noexcept;
   uint32_t staff() noexcept;
+  void one_idle_less() noexcept;
   bool add_thread() noexcept;
   void retire(std::unique_lock<Mutex>& lock) noexcept;
   static void reap(Thread* finished) noexcept;
@@ -224,16 +225,20 @@ void Pool::withdraw(PoolTask& task) noexcept {
   std::erase_if(requests_, [&](const Request& request) { return request.task == &task; });
 }
 
+// Under the lock. The last one that could look after a task for later does so now.
+void Pool::one_idle_less() noexcept {
+  if (idle_.fetch_sub(1, std::memory_order_seq_cst) == 1) promote(alone_.load(std::memory_order_seq_cst));
+}
+
 bool Pool::claim(PoolTask*& task, int& cpu, uint32_t& seen) {
   std::lock_guard lock(mutex_);
-  if (!has_sentinel_ && idle_ <= 1) promote(alone_.load());  // this may be the last one that could look after it
   seen = epoch_.load(std::memory_order_relaxed);
   if (requests_.empty()) return false;
   task = requests_.front().task;
   cpu = requests_.front().cpu;
   task->claimed();
   if (--requests_.front().count == 0) requests_.pop_front();
-  idle_--;
+  one_idle_less();
   return true;
 }
 
@@ -255,7 +260,7 @@ void Pool::serve(Thread* self) noexcept {
     }
     std::lock_guard lock(mutex_);
     if (!requests_.empty()) continue;
-    idle_--;
+    one_idle_less();
     threads_--;
     self->next = finished_;
     finished_ = self;
@@ -278,7 +283,7 @@ bool Pool::do_task(PoolTask& task) noexcept {
 void Pool::finish(PoolTask& task) noexcept {
   {
     std::lock_guard lock(mutex_);
-    idle_--;
+    one_idle_less();
     staff();
   }
   task.finish();

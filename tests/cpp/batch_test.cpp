@@ -2,6 +2,7 @@
 #include <array>
 #include <list>
 #include <string>
+#include <thread>
 
 #include "support.hpp"
 
@@ -170,6 +171,71 @@ TEST(Batch, AFunctionWithoutResultsMayNameItems) {
   EXPECT_EQ(result[2].message(), "the rest");
   EXPECT_TRUE(pa::map_batch(numbers(100), [](pa::view<int>) {}).ok());
 }
+
+TEST(Batch, EachItemOfAFailedCallCountsForMaxErrors) {
+  pa::options options;
+  options.workers = 1;
+  options.batch.max_items = 10;
+  options.max_errors = 15;
+  const auto result = pa::map_batch(
+      numbers(100), [](pa::view<int>) { throw std::runtime_error("broken"); }, options);
+  EXPECT_EQ(result.ended(), pa::ending::aborted);
+  EXPECT_EQ(result[19].state(), pa::item_state::failed) << "the call that reached the limit keeps its real outcome";
+  EXPECT_EQ(result[20].state(), pa::item_state::aborted);
+}
+
+TEST(Batch, ACallThatOutranItsTimeHasTimedOut) {
+  pa::options options;
+  options.batch.max_items = 3;
+  options.item_timeout = std::chrono::milliseconds(1);
+  const auto result = pa::map_batch(
+      numbers(6),
+      [](pa::view<int> part, pa::call& call) {
+        while (!call.stopped()) std::this_thread::yield();
+        return std::vector<int>(part.begin(), part.end());
+      },
+      options);
+  EXPECT_EQ(result.failed(), 6u);
+  EXPECT_EQ(result[5].state(), pa::item_state::timed_out);
+}
+
+// ------------------------------------------------------------------ slow sources
+
+TEST(Batch, LingersUntilItIsFullOrTheInputEnds) {
+  pa::options options;
+  options.workers = 2;
+  options.batch.max_items = 10;
+  options.batch.linger = std::chrono::hours(1);
+  std::atomic<int> calls{0};
+  const auto result =
+      pa::map_batch_source([next = 0]() mutable { return next < 25 ? std::optional<int>(next++) : std::nullopt; },
+                           [&](auto&) { calls++; }, options);
+  EXPECT_TRUE(result.ok());
+  EXPECT_EQ(calls, 3);
+}
+
+TEST(Batch, LingersNoLongerThanItShouldWhileTheSourceBlocks) {
+  pa::options options;
+  options.workers = 1;
+  options.batch.max_items = 10;
+  options.batch.linger = std::chrono::milliseconds(1);
+  Event first_batch;
+  int pulls = 0;
+  const auto result = pa::map_batch_source(
+      [&]() -> std::optional<int> {
+        if (++pulls == 1) return 1;
+        first_batch.wait();
+        return std::nullopt;
+      },
+      [&](auto& part) {
+        EXPECT_EQ(part.size(), 1u);
+        first_batch.set();
+      },
+      options);
+  EXPECT_TRUE(result.ok());
+}
+
+// ------------------------------------------------------------------ what is left behind
 
 using BatchLifetime = CountedTest;
 

@@ -131,6 +131,56 @@ TEST(Options, ARetryIfThatThrowsLeavesTheItemItsOwnError) {
   EXPECT_EQ(std::string(result[0].message()).rfind("busy", 0), 0u) << result[0].message();
 }
 
+TEST(Options, MaxDelayCapsTheBackoff) {
+  pa::options options = attempts(5);
+  options.retry.backoff = std::chrono::hours(1);
+  options.retry.max_delay = std::chrono::microseconds(1);
+  const auto result = pa::map(
+      numbers(3), [](int) { throw std::runtime_error("never"); }, options);
+  EXPECT_EQ(result[2].attempts(), 5u);
+}
+
+// The shortest wait between two of 21 attempts, each of which should be 1 ms after the last.
+std::chrono::nanoseconds shortest_delay(bool jitter) {
+  using clock = std::chrono::steady_clock;
+  pa::options options = attempts(21);
+  options.retry.backoff = options.retry.max_delay = std::chrono::milliseconds(1);
+  options.retry.jitter = jitter;
+  clock::time_point ended;
+  auto shortest = clock::duration::max();
+  const auto result = pa::map(
+      numbers(1),
+      [&](int, pa::call& call) {
+        if (call.attempt() > 1) shortest = std::min(shortest, clock::now() - ended);
+        ended = clock::now();
+        throw std::runtime_error("never");
+      },
+      options);
+  EXPECT_EQ(result[0].attempts(), 21u);
+  return shortest;
+}
+
+TEST(Options, JitterShortensADelayToNoLessThanHalf) { EXPECT_GE(shortest_delay(true), std::chrono::microseconds(500)); }
+
+TEST(Options, WithoutJitterNoDelayIsShortened) { EXPECT_GE(shortest_delay(false), std::chrono::milliseconds(1)); }
+
+TEST(Options, AnItemThatWaitsForItsRetryHoldsNoWorker) {
+  pa::options options = attempts(2);
+  options.retry.backoff = options.retry.max_delay = std::chrono::hours(1);
+  options.workers = 1;
+  options.stop.emplace();
+  std::atomic<int> others{0};
+  const auto result = pa::map(
+      numbers(10),
+      [&](int x, pa::call& call) {
+        if (x == 0 && call.attempt() == 1) throw std::runtime_error("again");
+        if (++others == 9) options.stop->request();
+      },
+      options);
+  EXPECT_EQ(result[0].state(), pa::item_state::cancelled);
+  EXPECT_EQ(result.failed(), 1u) << "the others ran while item 0 waited";
+}
+
 TEST(Options, RetryAfterPausesTheLimiter) {
   pa::limiter limiter({1000, std::chrono::seconds(1), 10});
   pa::options options;
