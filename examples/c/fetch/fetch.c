@@ -115,6 +115,7 @@ static int32_t fetch_page(void *ctx, void *item, void **value, pa_call *call) {
   curl_easy_setopt(mine.curl, CURLOPT_URL, from->url);
   curl_easy_setopt(mine.curl, CURLOPT_XFERINFODATA, call);
   const CURLcode got = curl_easy_perform(mine.curl);
+  if (got == CURLE_ABORTED_BY_CALLBACK) return PA_CODE_STOPPED; /* not done, rather than failed */
   if (got != CURLE_OK) return fail_with_curl(call, got);
 
   long status = 0;
@@ -150,7 +151,6 @@ static int32_t worth_retrying(void *ctx, const pa_outcome *failure) {
     case -(int32_t)CURLE_PARTIAL_FILE:
     case -(int32_t)CURLE_SEND_ERROR:
     case -(int32_t)CURLE_RECV_ERROR:
-    case -(int32_t)CURLE_ABORTED_BY_CALLBACK: /* Ctrl-C: the run is over, and the item was not done rather than failed */
       return 1;
     default:
       return 0;

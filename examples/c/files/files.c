@@ -43,7 +43,7 @@ typedef struct digest {
 
 /* ------------------------------------------------------------------ one file */
 
-/* Reads to the end of the file, or until the run is stopped. Returns 0 or errno. */
+/* Reads to the end of the file, or until the run is stopped. Returns 0, errno or PA_CODE_STOPPED. */
 static int hash_open_file(int file, EVP_MD_CTX *hash, digest *into, const pa_call *call) {
   unsigned char bytes[READ_BYTES];
   struct stat about;
@@ -51,7 +51,7 @@ static int hash_open_file(int file, EVP_MD_CTX *hash, digest *into, const pa_cal
   if (!S_ISREG(about.st_mode)) return EINVAL; /* it was one when the walk came by */
   if (!sha256_begin(hash)) return ENOMEM;
   for (;;) {
-    if (pa_call_stopped(call)) return ECANCELED;
+    if (pa_call_stopped(call)) return PA_CODE_STOPPED;
     const ssize_t size = read(file, bytes, sizeof bytes);
     if (size < 0) return errno;
     if (size == 0) return sha256_finish(hash, into->sha256) ? 0 : ENOMEM;
@@ -60,7 +60,7 @@ static int hash_open_file(int file, EVP_MD_CTX *hash, digest *into, const pa_cal
   }
 }
 
-/* Returns 0 or errno. */
+/* Returns 0, errno or PA_CODE_STOPPED. */
 static int hash_path(const char *path, digest *into, const pa_call *call) {
   /* O_NONBLOCK: if a pipe took the file's place, opening it must not wait for a writer. */
   const int file = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
@@ -88,7 +88,7 @@ static int32_t hash_file(void *ctx, void *item, void **value, pa_call *call) {
   if (!made) return fail_with_errno(call, ENOMEM);
   *value = made; /* from here on libpa releases it, also if this call fails */
   const int error = hash_path(file->path, made, call);
-  return error ? fail_with_errno(call, error) : 0;
+  return error > 0 ? fail_with_errno(call, error) : error;
 }
 
 /* A pa_options.release_value. */
@@ -153,10 +153,8 @@ typedef struct totals {
   uint64_t hashed, failed, not_done, size_bytes;
 } totals;
 
-/* A file that Ctrl-C interrupted half-way did fail, by hash_open_file's own word, but there is nothing wrong with it. */
 static int was_not_done(const pa_outcome *outcome) {
-  return outcome->state == PA_ITEM_CANCELLED || outcome->state == PA_ITEM_ABORTED ||
-         (outcome->state == PA_ITEM_FAILED && outcome->code == ECANCELED);
+  return outcome->state == PA_ITEM_CANCELLED || outcome->state == PA_ITEM_ABORTED;
 }
 
 static void report_record(FILE *report, const pa_outcome *outcome, totals *sum) {
