@@ -31,8 +31,9 @@ bool Notes::write_attempts(uint64_t index, uint32_t attempts) noexcept {
   }
 }
 
-const Note* Notes::find(uint64_t index) const {
-  std::lock_guard lock(mutex_);
+const Note* Notes::find(uint64_t index, bool alone) const {
+  std::unique_lock lock(mutex_, std::defer_lock);
+  if (!alone) lock.lock();
   const auto found = notes_.find(index);
   return found == notes_.end() ? nullptr : &found->second;
 }

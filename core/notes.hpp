@@ -23,8 +23,9 @@ class Notes {
   bool write(uint64_t index, int32_t code, uint32_t attempts, nanos duration_ns, const char* message) noexcept;
   // Sets only the attempts, keeping the error of an earlier one.
   bool write_attempts(uint64_t index, uint32_t attempts) noexcept;
-  // nullptr: nothing was noted. The note stays where it is until it is written again.
-  const Note* find(uint64_t index) const;
+  // nullptr: nothing was noted. The note stays where it is until it is written again. `alone`: nobody else can be here, and a
+  // lock may be held by nobody, as in a forked child.
+  const Note* find(uint64_t index, bool alone) const;
 
  private:
   mutable Mutex mutex_;

@@ -13,7 +13,7 @@ bool covers(const Receipt& receipt, uint64_t index) { return index - receipt.fir
 }  // namespace
 
 // Its own pages are the lowest.
-void Receipts::free_pages() const {
+Receipts::~Receipts() {
   while (top_ && !(top_ >= std::begin(few_) && top_ < std::end(few_))) delete std::exchange(top_, top_->below);
 }
 
@@ -52,31 +52,35 @@ void Receipts::for_each(Use use) const {
     for (size_t i = 0; i < kPerPage && page->entries[i].count; i++) use(page->entries[i]);
 }
 
-void Receipts::sort() const {
-  for_each([&](const Receipt& receipt) { entries_.push_back(receipt); });
+// False: somebody else is about it, or there is no memory.
+bool Receipts::sort() const {
+  if (sorted_.load(std::memory_order_acquire)) return true;
+  const std::unique_lock lock(sorting_, std::try_to_lock);
+  if (!lock.owns_lock()) return false;
+  if (sorted_.load(std::memory_order_relaxed)) return true;
+  try {
+    for_each([&](const Receipt& receipt) { entries_.push_back(receipt); });
+  } catch (const std::bad_alloc&) {
+    entries_ = {};
+    return false;
+  }
   std::sort(entries_.begin(), entries_.end(), [](const Receipt& a, const Receipt& b) { return a.first < b.first; });
-  sorted_ = true;
-  free_pages();
+  sorted_.store(true, std::memory_order_release);
+  return true;
 }
 
 Receipt Receipts::find(uint64_t index) const {
-  std::lock_guard lock(sorting_);
-  if (!sorted_) {
-    try {
-      sort();
-    } catch (const std::bad_alloc&) {
-      entries_ = {};
-      Receipt found{index, 1, 1, 0};
-      for_each([&](const Receipt& receipt) {
-        if (covers(receipt, index)) found = receipt;
-      });
-      return found;
-    }
+  Receipt found{index, 1, 1, 0};
+  if (!sort()) {
+    for_each([&](const Receipt& receipt) {
+      if (covers(receipt, index)) found = receipt;
+    });
+    return found;
   }
-  auto after = std::upper_bound(entries_.begin(), entries_.end(), index,
-                                [](uint64_t i, const Receipt& receipt) { return i < receipt.first; });
-  if (after != entries_.begin() && covers(*(after - 1), index)) return *(after - 1);
-  return {index, 1, 1, 0};
+  const auto after = std::upper_bound(entries_.begin(), entries_.end(), index,
+                                      [](uint64_t i, const Receipt& receipt) { return i < receipt.first; });
+  if (after != entries_.begin() && covers(*(after - 1), index)) found = *(after - 1);
+  return found;
 }
 
 }  // namespace pa

@@ -23,7 +23,7 @@ class Receipts {
  public:
   // `shared`: a taker may still write when somebody reads. Then each note takes a lock, and none is taken once it is sealed.
   explicit Receipts(bool shared) : shared_(shared) {}
-  ~Receipts() { free_pages(); }
+  ~Receipts();
   Receipts(const Receipts&) = delete;
 
   static constexpr size_t kPerPage = 31;
@@ -41,25 +41,24 @@ class Receipts {
   void seal() noexcept;
 
   // The receipt of a succeeded item; attempts 1 and no duration if none was noted. Only when nobody writes any more, or when
-  // sealed. Threads: any.
+  // sealed. Threads: any; waits for none, not even for one that was left behind by a fork.
   Receipt find(uint64_t index) const;
 
  private:
   bool turn_page(Pen& pen) noexcept;
-  void free_pages() const;
   template <class Use>
   void for_each(Use use) const;
-  void sort() const;  // throws std::bad_alloc
+  bool sort() const;
 
   const bool shared_;
   bool sealed_ = false;
   Mutex mutex_;
-  mutable Page* top_ = nullptr;
+  Page* top_ = nullptr;
   Page few_[2];  // the first pages: a short run would notice an allocation
   size_t few_used_ = 0;
   mutable Mutex sorting_;
-  mutable bool sorted_ = false;
-  mutable std::vector<Receipt> entries_;  // what was on the pages
+  mutable Atomic<bool> sorted_{false};
+  mutable std::vector<Receipt> entries_;  // what is on the pages, by index
 };
 
 }  // namespace pa

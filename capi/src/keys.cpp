@@ -21,8 +21,9 @@ void Keys::append(const pa_key& key) {
   entries_->push_back(std::move(entry));
 }
 
-pa_key Keys::find(uint64_t index) const {
-  std::lock_guard lock(mutex_);
+pa_key Keys::find(uint64_t index, bool alone) const {
+  std::unique_lock lock(mutex_, std::defer_lock);
+  if (!alone) lock.lock();
   return entries_ && index < entries_->size() ? (*entries_)[index].key : pa_key{};
 }
 

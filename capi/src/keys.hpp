@@ -12,8 +12,9 @@ namespace pa {
 
 class Keys {
  public:
-  void append(const pa_key& key);     // copies what it points to; throws std::bad_alloc
-  pa_key find(uint64_t index) const;  // PA_KEY_NONE beyond the last; borrowed as long as this lives
+  void append(const pa_key& key);  // copies what it points to; throws std::bad_alloc
+  // PA_KEY_NONE beyond the last; borrowed as long as this lives. `alone` as for Notes.
+  pa_key find(uint64_t index, bool alone) const;
 
  private:
   struct Entry {

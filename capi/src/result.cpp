@@ -47,14 +47,14 @@ void pa_result::fill_outcome(uint64_t index, const pa::Receipt& receipt, pa_outc
   outcome.index = index;
   outcome.state = slot.states[0];
   outcome.message = "";
-  if (settings_.item_key) outcome.key = keys_.find(index);
+  if (settings_.item_key) outcome.key = keys_.find(index, from_before_fork());
   if (outcome.state == PA_ITEM_OK) {
     if (has_items_) outcome.value = slot.values[0];
     outcome.attempts = receipt.attempts;
     outcome.duration_ns = receipt.duration_ns;
     return;
   }
-  const pa::Note* note = notes_.find(index);
+  const pa::Note* note = notes_.find(index, from_before_fork());
   if (note) {
     outcome.code = note->code;
     outcome.attempts = note->attempts;

@@ -172,7 +172,8 @@ void pa_result::end_failed(pa_status status, int32_t detail, const char* format,
 }
 
 pa_status pa_result::report_failure(pa_error* error) const noexcept {
-  std::lock_guard lock(failure_mutex_);
+  std::unique_lock lock(failure_mutex_, std::defer_lock);
+  if (!from_before_fork()) lock.lock();
   if (failure_.status == PA_STATUS_OK) return pa::no_memory(error);  // the job itself ran out of it
   if (error) *error = failure_;
   return failure_.status;

@@ -8,6 +8,13 @@
 #include <iterator>
 
 namespace pa {
+namespace {
+
+// Spans of items that took less share one receipt with their neighbours.
+constexpr nanos kExactFrom = 4 * kLookEvery;
+
+}  // namespace
+
 void Worker::work() noexcept {
   const pa_options& options = run_.settings_;
   bool started = false;
@@ -20,7 +27,7 @@ void Worker::work() noexcept {
     }
     if (!started && options.worker_start) {
       // It may take its time, and fail: meanwhile others can have what was leased, and nothing counts as started.
-      settle_lease(lease_.first, now_);
+      settle_lease(lease_.first);
       if (const int32_t code = options.worker_start(options.worker_ctx)) {
         run_.end_failed(PA_STATUS_WORKER_START, code, "worker_start returned %d", code);
         break;
@@ -143,7 +150,8 @@ void Worker::run_items() noexcept {
   const nanos item_timeout = run_.settings_.item_timeout_ns;
   const bool singly = run_.commit_each_ || lease_.attempt > 1;
   uint64_t at = lease_.first;
-  nanos started = now_;  // of the items that are run but not settled
+  noted_ = at;
+  noted_at_ = now_;
   call_.attempt = lease_.attempt;
   call_.noted_for = call_.wait_for = pa_call::kNobody;  // what an earlier attempt said is over
   while (lease_.count) {
@@ -162,8 +170,7 @@ void Worker::run_items() noexcept {
     const nanos before = now_;
     run_span(span);
     now_ = os::now();
-    const uint64_t index = at + span.at;
-    at = index;
+    at += span.at;
 
     const bool late = timed_out();
     if (span.code != 0 || late) {
@@ -173,25 +180,34 @@ void Worker::run_items() noexcept {
         attempt.state = PA_ITEM_TIMED_OUT;
       }
       attempt.code = span.code;
-      attempt.duration_ns = now_ - (lease_.attempt > 1 ? lease_.first_started : before);
+      // A span shares its time, unless that is so long that it must have been this one item's.
+      const uint64_t ahead = at - call_.first;
+      const nanos elapsed = now_ - before;
+      const nanos shared = elapsed < kExactFrom ? elapsed / static_cast<nanos>(ahead + 1) : 0;
+      attempt.duration_ns = lease_.attempt > 1 ? now_ - lease_.first_started : shared ? shared : elapsed;
       if (call_.noted_for == at) attempt.message = call_.message;
-      note_success(at - lease_.first, started);
+      note_stretch(call_.first, before);
+      note_success(call_.first, ahead, shared);
       if (!settle_failure(at, attempt, &slots.values[at - call_.first])) return;
-      at++;
-      started = now_;
+      noted_ = ++at;
+      noted_at_ = now_;
     } else {
       const nanos elapsed = now_ - before;
-      if (elapsed > 4 * kLookEvery)
+      if (elapsed >= kExactFrom) {
+        note_stretch(call_.first, before);
+        note_stretch(at, now_);
         span_size_ = std::max<uint64_t>(1, span_size_ / 8);
-      else if (elapsed < kLookEvery / 2 && slots.count == span_size_)
+      } else if (elapsed < kLookEvery / 2 && slots.count == span_size_) {
         span_size_ *= 2;
+      }
     }
     if (at == lease_.first + lease_.count) break;
     if (!run_.commit_each_ && !run_.job.needs_step(now_, lease_)) continue;
-    if (!settle_step(at, started)) return;
-    started = now_;
+    note_stretch(at, now_);
+    if (!settle_step(at)) return;
   }
-  settle_lease(at, started);
+  note_stretch(at, now_);
+  settle_lease(at);
 }
 
 // ---------------------------------------------------------------------------------------------------------- batches, ranges
@@ -232,7 +248,7 @@ void Worker::run_call() noexcept {
       } catch (const std::bad_alloc&) {
         run_.end_failed(PA_STATUS_NO_MEMORY, 0, "out of memory for a batch of %llu items",
                         static_cast<unsigned long long>(count));
-        return settle_lease(first, started);
+        return settle_lease(first);
       }
       for (uint64_t i = 0; i < count; i++) gathered_items_[i] = run_.item_at(first + i);
       slots = {gathered_items_.data(), gathered_values_.data(), nullptr, count};
@@ -253,7 +269,10 @@ void Worker::run_call() noexcept {
   const bool lost = call_.out_of_memory;  // nobody knows which items succeeded
   const bool late = timed_out();
   const nanos duration = now_ - (lease_.attempt > 1 ? lease_.first_started : started);
-  if (code == 0 && !call_.answers.any() && !late && !lost) return settle_lease(first + count, started);
+  if (code == 0 && !call_.answers.any() && !late && !lost) {
+    note_success(first, count, duration);
+    return settle_lease(first + count);
+  }
 
   for (uint64_t i = 0; i < count; i++) {
     const Answers::Mark mark = call_.answers.mark(i);
@@ -273,12 +292,13 @@ void Worker::run_call() noexcept {
       if (call_.noted_for != pa_call::kNobody) attempt.message = call_.message;
     }
     call_.wait_for = call_.server_wait_ns >= 0 && call_.wait_for != pa_call::kNobody ? first + i : pa_call::kNobody;
-    note_success(first + i - lease_.first, started);
+    note_success(lease_.first, first + i - lease_.first, duration);
     void** value = run_.has_items_ ? run_.slots(first + i, 1).values : nullptr;
     if (!settle_failure(first + i, attempt, value)) return;
     if (call_.wait_for != pa_call::kNobody) call_.wait_for = first;  // it holds for all of the call
   }
-  settle_lease(first + count, started);
+  note_success(lease_.first, first + count - lease_.first, duration);
+  settle_lease(first + count);
 }
 
 // ---------------------------------------------------------------------------------------------------------- settling
@@ -298,7 +318,7 @@ bool Worker::settle_failure(uint64_t index, Attempt attempt, void** value) noexc
   const Verdict verdict = run_.job.fail(now_, lease_, index, failure, *this, wakes);
   run_.wake(wakes);
   if (lease_.revoked) {
-    drop_revoked(index);
+    drop_revoked(run_.work_.kind == Kind::items ? index : first + lease_.count);  // a call has run all of them
     return false;
   }
   run_.release_items(first, index - first + (verdict == Verdict::final ? 1 : 0));
@@ -316,7 +336,7 @@ bool Worker::may_retry(uint64_t index, Attempt& attempt) noexcept {
   outcome.message = attempt.message;
   outcome.attempts = lease_.attempt;
   outcome.duration_ns = attempt.duration_ns;
-  outcome.key = run_.keys_.find(index);
+  outcome.key = run_.keys_.find(index, false);
   const int32_t answer = retry.retry_if(retry.retry_ctx, &outcome);
   if (answer >= 0) return answer != 0;
   char text[PA_MESSAGE_MAX + 1];
@@ -327,9 +347,8 @@ bool Worker::may_retry(uint64_t index, Attempt& attempt) noexcept {
 }
 
 // Everything before `done_until` succeeded, and the lease goes on. False: it is over.
-bool Worker::settle_step(uint64_t done_until, nanos started) noexcept {
+bool Worker::settle_step(uint64_t done_until) noexcept {
   const uint64_t first = lease_.first, done = done_until - first;
-  note_success(done, started);
   Wake wakes;
   const bool go_on = run_.job.step(now_, lease_, done, *this, wakes);
   run_.wake(wakes);
@@ -343,9 +362,8 @@ bool Worker::settle_step(uint64_t done_until, nanos started) noexcept {
 }
 
 // Everything before `done_until` succeeded, and the lease is over.
-void Worker::settle_lease(uint64_t done_until, nanos started) noexcept {
+void Worker::settle_lease(uint64_t done_until) noexcept {
   const uint64_t first = lease_.first, done = done_until - first;
-  note_success(done, started);
   Wake wakes;
   run_.job.complete(now_, lease_, done, *this, wakes);
   run_.wake(wakes);
@@ -362,12 +380,20 @@ void Worker::drop_revoked(uint64_t run_until) noexcept {
   }
 }
 
-void Worker::note_success(uint64_t count, nanos started) noexcept {
+// The items from `first` on succeeded, and took `each` each.
+void Worker::note_success(uint64_t first, uint64_t count, nanos each) noexcept {
   if (!count) return;
-  const nanos total = now_ - (lease_.attempt > 1 ? lease_.first_started : started);
-  success_duration_ns_ = total / static_cast<nanos>(count);
-  if (!run_.receipts_.note(pen_, {lease_.first, count, lease_.attempt, success_duration_ns_}))
+  success_duration_ns_ = lease_.attempt > 1 ? now_ - lease_.first_started : each;
+  if (!run_.receipts_.note(pen_, {first, count, lease_.attempt, success_duration_ns_}))
     run_.out_of_memory_.store(true, std::memory_order_relaxed);
+}
+
+// The items that ran since the last receipt, up to `until`, were over by the time `at`: one receipt, and its average, for all.
+void Worker::note_stretch(uint64_t until, nanos at) noexcept {
+  const uint64_t count = until - noted_;
+  if (count) note_success(noted_, count, (at - noted_at_) / static_cast<nanos>(count));
+  noted_ = until;
+  noted_at_ = at;
 }
 
 void Worker::after_settling() noexcept {

@@ -85,10 +85,11 @@ class Worker final : private Witness {
 
   bool settle_failure(uint64_t index, Attempt attempt, void** value) noexcept;
   bool may_retry(uint64_t index, Attempt& attempt) noexcept;
-  bool settle_step(uint64_t done_until, nanos started) noexcept;
-  void settle_lease(uint64_t done_until, nanos started) noexcept;
+  bool settle_step(uint64_t done_until) noexcept;
+  void settle_lease(uint64_t done_until) noexcept;
   void drop_revoked(uint64_t run_until) noexcept;
-  void note_success(uint64_t count, nanos started) noexcept;
+  void note_success(uint64_t first, uint64_t count, nanos each) noexcept;
+  void note_stretch(uint64_t until, nanos at) noexcept;
   void after_settling() noexcept;
   bool timed_out() const { return now_ > call_.deadline; }
 
@@ -101,6 +102,8 @@ class Worker final : private Witness {
   nanos success_duration_ns_ = 0;
   uint64_t span_size_;  // items between two looks at the clock
   Lease lease_;
+  uint64_t noted_ = 0;  // items of the lease before this one are settled or have their receipt,
+  nanos noted_at_ = 0;  // and it began then
   Receipts::Pen pen_;
   pa_call call_;
   Attempt failing_;                    // for the witness

@@ -61,6 +61,7 @@ class Pool {
   uint32_t promote(PoolTask* task) noexcept;
   uint32_t staff() noexcept;
   void one_idle_less() noexcept;
+  void make_good() noexcept;
   bool add_thread() noexcept;
   void retire(std::unique_lock<Mutex>& lock) noexcept;
   static void reap(Thread* finished) noexcept;
@@ -70,11 +71,14 @@ class Pool {
   PoolTask* seen_alone_ = nullptr;  // by the sentinel, a tick ago
   Thread* finished_ = nullptr;      // ended, to be joined: a thread's last steps lie in this library
   uint32_t threads_ = 0;
+  uint64_t ended_ = 0;  // how many threads have ended so far
   uint32_t detached_ = 0;
   void* pin_ = nullptr;
-  std::atomic<bool> retiring_{false};
+  std::atomic<uint32_t> retiring_{0};  // how many wait for the idle threads to end
   alignas(64) Seat<PoolTask> seat_;
-  std::atomic<uint32_t> idle_{0};  // threads that serve no task; beside the seat, as both change together
+  // Beside the seat, as they change together: threads that serve no task, and how many all requests ask for.
+  std::atomic<uint32_t> idle_{0};
+  std::atomic<uint32_t> wanted_{0};
   alignas(64) std::atomic<PoolTask*> alone_{nullptr};  // a task for later: its owner works alone
   std::atomic<nanos> last_alone_{0};
   std::atomic<bool> has_sentinel_{false};
@@ -103,10 +107,16 @@ uint32_t Pool::submit(PoolTask& task, uint32_t count) noexcept {
   if (!count) return 0;
   if (seat_.is_taken()) {
     task.claimed();
+    idle_.fetch_sub(1, std::memory_order_seq_cst);  // first: from here on nobody else may count on that thread
     if (seat_.offer(task)) {
-      if (idle_.fetch_sub(1, std::memory_order_seq_cst) == 1 && alone_.load(std::memory_order_seq_cst)) stand_down();
+      const uint32_t idle = idle_.load(std::memory_order_seq_cst);
+      if (idle < wanted_.load(std::memory_order_seq_cst) || (!idle && alone_.load(std::memory_order_seq_cst))) {
+        std::lock_guard lock(mutex_);
+        make_good();
+      }
       return 1 + request(task, count - 1);
     }
+    idle_.fetch_add(1, std::memory_order_seq_cst);
     task.unclaimed();
   }
   return request(task, count);
@@ -125,16 +135,17 @@ uint32_t Pool::request(PoolTask& task, uint32_t count) noexcept {
       errno = ENOMEM;
       return 0;
     }
+    wanted_.fetch_add(count, std::memory_order_seq_cst);
     const uint32_t missing = std::min(count, staff());
     count -= missing;
+    wanted_.fetch_sub(missing, std::memory_order_seq_cst);
     requests_.back().count = count;
     if (!count) requests_.pop_back();
     epoch_.fetch_add(1, std::memory_order_seq_cst);
     asleep = sleepers_.load(std::memory_order_seq_cst);
   }
-  // Threads that look for work will see the new epoch by themselves.
-  const uint32_t spinning = spinners_.load(std::memory_order_relaxed);
-  if (asleep && count > spinning) os::futex_wake(epoch_, count - spinning);
+  // Also where threads are awake and looking for work: another task may count on the same ones.
+  if (asleep) os::futex_wake(epoch_, count);
   reap(finished);
   return count;
 }
@@ -171,6 +182,7 @@ uint32_t Pool::promote(PoolTask* task) noexcept {
   } catch (const std::bad_alloc&) {  // its owner goes on alone
     return 0;
   }
+  wanted_.fetch_add(task->helpers(), std::memory_order_seq_cst);
   staff();
   epoch_.fetch_add(1, std::memory_order_seq_cst);
   return task->helpers();
@@ -208,26 +220,35 @@ void Pool::stand_down() noexcept {
 
 // Makes threads until there are as many idle ones as are asked for. Returns how many are missing.
 uint32_t Pool::staff() noexcept {
-  uint32_t wanted = 0;
-  for (const Request& request : requests_) wanted += request.count;
-  while (idle_ < wanted && add_thread()) {
+  while (idle_ < wanted_ && add_thread()) {
   }
-  return wanted > idle_ ? wanted - idle_ : 0;
+  const uint32_t idle = idle_, wanted = wanted_;
+  return wanted > idle ? wanted - idle : 0;
 }
 
 void Pool::withdraw(PoolTask& task) noexcept {
   if (take_back(task)) return;
   if (seat_.take_back(task)) {
-    idle_.fetch_add(1, std::memory_order_relaxed);
+    idle_.fetch_add(1, std::memory_order_seq_cst);
     task.unclaimed();
   }
   std::lock_guard lock(mutex_);
-  std::erase_if(requests_, [&](const Request& request) { return request.task == &task; });
+  std::erase_if(requests_, [&](const Request& request) {
+    if (request.task != &task) return false;
+    wanted_.fetch_sub(request.count, std::memory_order_seq_cst);
+    return true;
+  });
 }
 
-// Under the lock. The last one that could look after a task for later does so now.
+// Under the lock: a thread is idle no more. If it was the last that could look after a task for later, that is done now.
 void Pool::one_idle_less() noexcept {
-  if (idle_.fetch_sub(1, std::memory_order_seq_cst) == 1) promote(alone_.load(std::memory_order_seq_cst));
+  idle_.fetch_sub(1, std::memory_order_seq_cst);
+  make_good();
+}
+
+void Pool::make_good() noexcept {
+  if (!idle_) promote(alone_.load(std::memory_order_seq_cst));
+  staff();
 }
 
 bool Pool::claim(PoolTask*& task, int& cpu, uint32_t& seen) {
@@ -238,6 +259,7 @@ bool Pool::claim(PoolTask*& task, int& cpu, uint32_t& seen) {
   cpu = requests_.front().cpu;
   task->claimed();
   if (--requests_.front().count == 0) requests_.pop_front();
+  wanted_.fetch_sub(1, std::memory_order_seq_cst);
   one_idle_less();
   return true;
 }
@@ -262,6 +284,7 @@ void Pool::serve(Thread* self) noexcept {
     if (!requests_.empty()) continue;
     one_idle_less();
     threads_--;
+    ended_++;
     self->next = finished_;
     finished_ = self;
     quiet_.fetch_add(1, std::memory_order_seq_cst);
@@ -284,7 +307,6 @@ void Pool::finish(PoolTask& task) noexcept {
   {
     std::lock_guard lock(mutex_);
     one_idle_less();
-    staff();
   }
   task.finish();
   std::lock_guard lock(mutex_);
@@ -341,10 +363,11 @@ void Pool::reap(Thread* finished) noexcept {
   }
 }
 
-// Ends the threads that serve no task, and waits until they have gone.
+// Ends the threads that serve no task now, and waits until as many have gone, or none is idle any more.
 void Pool::retire(std::unique_lock<Mutex>& lock) noexcept {
-  retiring_ = true;
-  while (idle_) {
+  retiring_++;
+  const uint64_t enough = ended_ + idle_;
+  while (idle_ && ended_ < enough) {
     const uint32_t seen = quiet_.load(std::memory_order_seq_cst);
     epoch_.fetch_add(1, std::memory_order_seq_cst);
     lock.unlock();
@@ -353,7 +376,7 @@ void Pool::retire(std::unique_lock<Mutex>& lock) noexcept {
     os::futex_wait(quiet_, seen, now, now + 1'000'000);  // a thread may have been just about to sleep: tell it again
     lock.lock();
   }
-  retiring_ = false;
+  retiring_--;
   Thread* finished = finished_;
   finished_ = nullptr;
   lock.unlock();

@@ -52,6 +52,41 @@ TEST(a_batch_has_consecutive_items_and_empty_values) {
   pa_result_free(result);
 }
 
+static int32_t leave_values_alone(void* ctx, void* const* items, size_t count, void** values, pa_call* call) {
+  note(ctx, items, count, values, call);
+  return 0;
+}
+
+// The memory of a freed result is used again.
+TEST(values_are_empty_also_after_a_run_that_stored_some) {
+  for (int round = 0; round < 3; round++) {
+    batches b = {0};
+    pa_result_free(map(echo_batch, &b, 1000, NULL));
+    pa_result* result = map(leave_values_alone, &b, 1000, NULL);
+    for (uint64_t i = 0; i < 1000; i++) CHECK(pa_result_value(result, i) == NULL);
+    pa_result_free(result);
+  }
+}
+
+static int32_t fail_the_fourth(void* ctx, void* const* items, size_t count, void** values, pa_call* call) {
+  note(ctx, items, count, values, call);
+  pa_call_fail_at(call, 3, 7, "");
+  return 0;
+}
+
+TEST(the_items_of_a_call_took_as_long_as_the_call_whatever_became_of_them) {
+  batches b = {0};
+  pa_options options = defaults();
+  options.batch.max_items = 10;
+  pa_result* result = map(fail_the_fourth, &b, 100, &options);
+  CHECK_EQ(count_state(result, PA_ITEM_FAILED), 10);
+  for (uint64_t i = 0; i < 100; i += 10) {
+    const int64_t of_the_call = outcome_at(result, i).duration_ns;
+    for (uint64_t k = 1; k < 10; k++) CHECK_EQ(outcome_at(result, i + k).duration_ns, of_the_call);
+  }
+  pa_result_free(result);
+}
+
 TEST(a_batch_is_never_larger_than_max_items) {
   const uint32_t sizes[] = {1, 2, 7, 16, 100, 1000, 5000};
   for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {

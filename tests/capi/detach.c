@@ -99,6 +99,42 @@ TEST(the_result_may_be_freed_while_calls_are_running) {
   free(items);
 }
 
+static int32_t wait_at_gate_and_fail_the_first(void* ctx, void* const* part, size_t count, void** values, pa_call* call) {
+  ledger* l = ctx;
+  counter_up(&running);
+  counter_wait(&gate, 1);
+  for (size_t i = 0; i < count; i++) {
+    ledger_call(l, part[i]);
+    ledger_store(l, part[i], &values[i]);
+  }
+  pa_call_fail_at(call, 0, 7, "this one");
+  return 0;
+}
+
+TEST(all_values_of_a_batch_that_comes_too_late_are_released) {
+  ledger l;
+  pa_options options = detached(&l, 8, 2);
+  options.batch.max_items = 4;
+  void** items = numbered(8);
+  close_gate();
+  REQUIRE(pa_stop_new(&options.stop, NULL) == PA_STATUS_OK);
+  pthread_t stopper;
+  REQUIRE(pthread_create(&stopper, NULL, stop_when_two_run, options.stop) == 0);
+  pa_result* result = NULL;
+  pa_error error;
+  CHECK_STATUS(pa_map_batch(wait_at_gate_and_fail_the_first, &l, items, 8, &options, &result, &error), PA_STATUS_OK, &error);
+  pthread_join(stopper, NULL);
+  CHECK_EQ(count_state(result, PA_ITEM_CANCELLED), 8);
+  counter_up(&gate);
+  CHECK_STATUS(pa_drain(-1, NULL), PA_STATUS_OK, NULL);
+  pa_result_free(result);
+  pa_stop_release(options.stop);
+  CHECK_EQ(ledger_total(l.values_stored, 8), 8);
+  ledger_check_released(&l, 1);
+  ledger_free(&l);
+  free(items);
+}
+
 TEST(a_timeout_returns_while_calls_are_running) {
   ledger l;
   pa_options options = detached(&l, 10, 2);

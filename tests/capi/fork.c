@@ -185,11 +185,38 @@ static void results_are_readable(void) {
   new_runs_work();
 }
 
+static void outcomes_are_readable(void) {
+  for (uint64_t i = 0; i < 100; i++) CHECK_EQ(outcome_at(result, i).attempts, 1);
+}
+
 TEST(a_finished_result_may_be_read_and_freed_in_the_child) {
   items = numbered(100);
   REQUIRE(pa_map(echo, NULL, items, 100, NULL, &result, NULL) == PA_STATUS_OK);
   check_child(results_are_readable);
   results_are_readable();
+  free(items);
+}
+
+static void* read_in_a_loop(void* unused) {
+  (void)unused;
+  while (counter_value(&gate) == 0)
+    for (uint64_t i = 0; i < 100; i++) outcome_at(result, i);
+  return NULL;
+}
+
+// Whatever the readers of the parent are about at the fork.
+TEST(a_result_that_others_read_may_be_read_in_the_child) {
+  items = numbered(100);
+  for (int round = 0; round < 20; round++) {
+    counter_reset(&gate);
+    REQUIRE(pa_map(round % 2 ? fail_with_7 : echo, NULL, items, 100, NULL, &result, NULL) == PA_STATUS_OK);
+    pthread_t threads[2];
+    for (int i = 0; i < 2; i++) REQUIRE(pthread_create(&threads[i], NULL, read_in_a_loop, NULL) == 0);
+    for (int i = 0; i < 3; i++) check_child(outcomes_are_readable);
+    counter_up(&gate);
+    for (int i = 0; i < 2; i++) pthread_join(threads[i], NULL);
+    pa_result_free(result);
+  }
   free(items);
 }
 

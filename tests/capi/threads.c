@@ -67,6 +67,30 @@ static void* acquire_100(void* limiter) {
   return NULL;
 }
 
+static void* drain_once(void* unused) {
+  (void)unused;
+  CHECK_STATUS(pa_drain(-1, NULL), PA_STATUS_OK, NULL);
+  return NULL;
+}
+
+TEST(the_pool_may_be_drained_by_several_at_once_while_others_use_it) {
+  void** items = numbered(8);
+  pa_options options = defaults();
+  options.workers = 3;
+  for (int round = 0; round < 100; round++) {
+    pthread_t threads[2];
+    for (int i = 0; i < 2; i++) REQUIRE(pthread_create(&threads[i], NULL, drain_once, NULL) == 0);
+    for (int i = 0; i < 20; i++) {
+      pa_result* result;
+      REQUIRE(pa_map(echo, NULL, items, 8, &options, &result, NULL) == PA_STATUS_OK);
+      CHECK_EQ(pa_result_ok(result), 1);
+      pa_result_free(result);
+    }
+    for (int i = 0; i < 2; i++) pthread_join(threads[i], NULL);
+  }
+  free(items);
+}
+
 TEST(a_limiter_keeps_its_rate_for_all_threads_together) {
   const pa_rate rate = {50000, SECONDS, 3};
   pa_limiter* limiter;

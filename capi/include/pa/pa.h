@@ -251,8 +251,10 @@ typedef struct pa_outcome {
                            never NULL */
   uint32_t attempts;    /* attempts that were started; 0 if the item never ran */
   uint32_t reserved0;
-  int64_t duration_ns;  /* from the start of the first attempt to the end of the last, waits between them included. Items of
-                           less than about 50 us run many at a time, and share their average. 0 if the item never ran. */
+  int64_t duration_ns;  /* from the start of the first attempt to the end of the last, waits between them included. While items
+                           are short, about 30 us' worth of them run at a time and share their average, a long one that comes
+                           unexpectedly with its neighbours; an item of a batch took as long as its call. 0: it never ran, or
+                           was too short to tell */
   pa_key key;           /* what options.item_key gave; PA_KEY_NONE without it, or if the run ended before it was asked */
   uint64_t reserved[4];
 } pa_outcome;
