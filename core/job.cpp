@@ -47,7 +47,7 @@ Job::Job(const JobConfig& config)
   if (use_lanes_) next_ = config.count;
   chunk_end_ = config.chunk;
   input_done_ = !config.fetched && next_ >= config.count;
-  if (use_lanes_) reserve(lanes_.size());
+  if (use_lanes_) reserve(config.workers);
   Wake nobody;
   if (config.stop && config.stop->requested()) finish(End::cancelled, nobody);
   if (input_done_ && config.count == 0) finish_resolved(std::numeric_limits<nanos>::min(), nobody);
@@ -59,10 +59,15 @@ bool Job::finish(End why, Wake& wake) {
   uint32_t none = 0;
   // Before kEnded: whoever sees that finds the reason.
   if (!end_.compare_exchange_strong(none, static_cast<uint32_t>(why), kOrdered)) return false;
-  attention_.fetch_or(kEnded, kOrdered);
-  wake.takers = kEveryone;
-  wake.owner = true;
+  close(wake);
   return true;
+}
+
+// From here on nobody is given anything. Whoever parks meanwhile announces that first, and then looks: see park().
+void Job::close(Wake& wake) {
+  if (!(attention_.load(kRelaxed) & kEnded)) attention_.fetch_or(kEnded, kOrdered);
+  if (parked_.load(kOrdered)) wake.takers = kEveryone;
+  wake.owner = true;
 }
 
 bool Job::ended(nanos now, Wake& wake) {
@@ -97,9 +102,7 @@ void Job::finish_resolved(nanos now, Wake& wake) {
     finish(End::completed, wake);
     return;
   }
-  attention_.fetch_or(kEnded, kOrdered);
-  wake.takers = kEveryone;
-  wake.owner = true;
+  close(wake);
 }
 
 uint64_t Job::admitted() const {
@@ -123,6 +126,10 @@ void Job::wake_takers(uint32_t count, Wake& wake) const {
 // Normally one parked taker holds the alarm, the earliest time at which something can happen; the others wait without one.
 Take Job::park(Lease& lease, nanos until) {
   lease.parked = true;
+  if (attention_.load(kOrdered) & kEnded) {
+    unpark(lease);
+    return Take::done;
+  }
   until = std::min(until, config_.deadline);
   lease.come_back = kNever;
   if (until < alarm_) {
@@ -184,7 +191,7 @@ Take Job::take(nanos now, Lease& lease, Wake& wake) {
 void Job::enroll(Lease& lease) {
   lease.registered = true;
   lease.number = takers_.fetch_add(1, kRelaxed);
-  lease.has_room = lease.number < lanes_.size();  // the constructor made it for as many
+  lease.has_room = use_lanes_ && lease.number < config_.workers;  // the constructor made it for as many
   lease.sizer.size = config_.fixed_lease ? config_.fixed_lease : use_lanes_ ? config_.first_lease : 1;
 }
 

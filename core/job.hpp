@@ -222,6 +222,7 @@ class Job {
   void finish_if_done(nanos now, Wake& wake);
   void finish_resolved(nanos now, Wake& wake);         // no lock
   bool finish(End why, Wake& wake);                    // no lock
+  void close(Wake& wake);                              // no lock
   void wake_takers(uint32_t count, Wake& wake) const;  // no lock
   nanos next_alarm(nanos now) const;
 

@@ -13,7 +13,7 @@ namespace pa {
 
 struct Receipt {
   uint64_t first;
-  uint64_t count;
+  uint32_t count;
   uint32_t attempts;
   nanos duration_ns;  // of each item
 };
@@ -26,7 +26,7 @@ class Receipts {
   ~Receipts();
   Receipts(const Receipts&) = delete;
 
-  static constexpr size_t kPerPage = 31;
+  static constexpr size_t kPerPage = 42;
   struct Page {
     Page* below;
     Receipt entries[kPerPage];  // a count of 0 is behind the last

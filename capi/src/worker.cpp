@@ -134,18 +134,28 @@ uint64_t Worker::name_items(uint64_t first, uint64_t count) noexcept {
 // ---------------------------------------------------------------------------------------------------------- items
 
 // Runs until an item fails or throws, or all of the span are done.
-void Worker::run_span(pa_span& span) noexcept {
+inline void Worker::run_span(pa_span& span) noexcept {
   try {
     run_.work_.loop(&span);
+  } catch (...) {
+    note_exception();
+    span.code = PA_CODE_EXCEPTION;
+  }
+  now_ = os::now();
+}
+
+// In the handler of an exception.
+void Worker::note_exception() noexcept {
+  try {
+    throw;
   } catch (const std::exception& thrown) {
     call_.note(thrown.what());
-    span.code = PA_CODE_EXCEPTION;
   } catch (...) {
     call_.note("an exception that is no std::exception");
-    span.code = PA_CODE_EXCEPTION;
   }
 }
 
+// Among a thousand sleepers this frame is cold whenever one wakes: what only failures need is kept out of it.
 void Worker::run_items() noexcept {
   const nanos item_timeout = run_.settings_.item_timeout_ns;
   const bool singly = run_.commit_each_ || lease_.attempt > 1;
@@ -169,37 +179,12 @@ void Worker::run_items() noexcept {
     call_.deadline = item_timeout > 0 ? after(now_, item_timeout) : kNever;
     const nanos before = now_;
     run_span(span);
-    now_ = os::now();
-    at += span.at;
-
-    const bool late = timed_out();
-    if (span.code != 0 || late) {
-      Attempt attempt;
-      if (late) {
-        at = call_.first;  // a deadline of its own: the span is this one item
-        attempt.state = PA_ITEM_TIMED_OUT;
-      }
-      attempt.code = span.code;
-      // A span shares its time, unless that is so long that it must have been this one item's.
-      const uint64_t ahead = at - call_.first;
-      const nanos elapsed = now_ - before;
-      const nanos shared = elapsed < kExactFrom ? elapsed / static_cast<nanos>(ahead + 1) : 0;
-      attempt.duration_ns = lease_.attempt > 1 ? now_ - lease_.first_started : shared ? shared : elapsed;
-      if (call_.noted_for == at) attempt.message = call_.message;
-      note_stretch(call_.first, before);
-      note_success(call_.first, ahead, shared);
-      if (!settle_failure(at, attempt, &slots.values[at - call_.first])) return;
-      noted_ = ++at;
-      noted_at_ = now_;
+    if (span.code != 0 || timed_out()) {
+      if (!settle_failed_item(span, before)) return;
+      at = noted_;
     } else {
-      const nanos elapsed = now_ - before;
-      if (elapsed >= kExactFrom) {
-        note_stretch(call_.first, before);
-        note_stretch(at, now_);
-        span_size_ = std::max<uint64_t>(1, span_size_ / 8);
-      } else if (elapsed < kLookEvery / 2 && slots.count == span_size_) {
-        span_size_ *= 2;
-      }
+      at += span.count;
+      pace(span.count, before);
     }
     if (at == lease_.first + lease_.count) break;
     if (!run_.commit_each_ && !run_.job.needs_step(now_, lease_)) continue;
@@ -210,6 +195,39 @@ void Worker::run_items() noexcept {
   settle_lease(at);
 }
 
+// The item at which the span ended failed; what was before it, since `before`, succeeded. False: the lease is over.
+bool Worker::settle_failed_item(const pa_span& span, nanos before) noexcept {
+  const bool late = timed_out();
+  // A deadline of its own: the span is this one item.
+  const uint64_t ahead = late ? 0 : span.at, at = call_.first + ahead;
+  // A span shares its time, unless that is so long that it must have been this one item's.
+  const nanos elapsed = now_ - before;
+  const nanos shared = elapsed < kExactFrom ? elapsed / static_cast<nanos>(ahead + 1) : 0;
+  Attempt attempt;
+  if (late) attempt.state = PA_ITEM_TIMED_OUT;
+  attempt.code = span.code;
+  attempt.duration_ns = lease_.attempt > 1 ? now_ - lease_.first_started : shared ? shared : elapsed;
+  if (call_.noted_for == at) attempt.message = call_.message;
+  note_stretch(call_.first, before);
+  note_success(call_.first, ahead, shared);
+  if (!settle_failure(at, attempt, &span.values[ahead])) return false;
+  noted_ = at + 1;
+  noted_at_ = now_;
+  return true;
+}
+
+// The last `count` items, run since `before`, took this long: how many until the next look at the clock?
+void Worker::pace(uint64_t count, nanos before) noexcept {
+  const nanos elapsed = now_ - before;
+  if (elapsed >= kExactFrom) {
+    note_stretch(call_.first, before);
+    note_stretch(call_.first + count, now_);
+    span_size_ = std::max<uint64_t>(1, span_size_ / 8);
+  } else if (elapsed < kLookEvery / 2 && count == span_size_) {
+    span_size_ *= 2;
+  }
+}
+
 // ---------------------------------------------------------------------------------------------------------- batches, ranges
 
 int32_t Worker::call_function(void* const* items, void** values) noexcept {
@@ -217,12 +235,10 @@ int32_t Worker::call_function(void* const* items, void** values) noexcept {
   try {
     return work.kind == Kind::batch ? work.batch_fn(work.ctx, items, lease_.count, values, &call_)
                                     : work.range_fn(work.ctx, lease_.first, lease_.count, &call_);
-  } catch (const std::exception& thrown) {
-    call_.note(thrown.what());
   } catch (...) {
-    call_.note("an exception that is no std::exception");
+    note_exception();
+    return PA_CODE_EXCEPTION;
   }
-  return PA_CODE_EXCEPTION;
 }
 
 void Worker::run_call() noexcept {
@@ -384,8 +400,13 @@ void Worker::drop_revoked(uint64_t run_until) noexcept {
 void Worker::note_success(uint64_t first, uint64_t count, nanos each) noexcept {
   if (!count) return;
   success_duration_ns_ = lease_.attempt > 1 ? now_ - lease_.first_started : each;
-  if (!run_.receipts_.note(pen_, {first, count, lease_.attempt, success_duration_ns_}))
-    run_.out_of_memory_.store(true, std::memory_order_relaxed);
+  while (count) {
+    const auto part = static_cast<uint32_t>(std::min<uint64_t>(count, UINT32_MAX));
+    if (!run_.receipts_.note(pen_, {first, part, lease_.attempt, success_duration_ns_}))
+      run_.out_of_memory_.store(true, std::memory_order_relaxed);
+    first += part;
+    count -= part;
+  }
 }
 
 // The items that ran since the last receipt, up to `until`, were over by the time `at`: one receipt, and its average, for all.

@@ -60,7 +60,7 @@ namespace pa {
 
 class Worker final : private Witness {
  public:
-  Worker(pa_result& run, nanos now) : run_(run), now_(now), span_size_((run.job.config().first_lease + 1) / 2) {
+  Worker(pa_result& run, nanos now) : run_(run), now_(now), span_size_(run.job.config().first_lease) {
     call_.run = &run;
   }
   void work() noexcept;
@@ -80,9 +80,12 @@ class Worker final : private Witness {
 
   void run_items() noexcept;
   void run_span(pa_span& span) noexcept;
+  void pace(uint64_t count, nanos before) noexcept;
+  void note_exception() noexcept;
   void run_call() noexcept;
   int32_t call_function(void* const* items, void** values) noexcept;
 
+  bool settle_failed_item(const pa_span& span, nanos before) noexcept;
   bool settle_failure(uint64_t index, Attempt attempt, void** value) noexcept;
   bool may_retry(uint64_t index, Attempt& attempt) noexcept;
   bool settle_step(uint64_t done_until) noexcept;

@@ -190,11 +190,15 @@ uint32_t Pool::promote(PoolTask* task) noexcept {
 
 // Returns until when this idle thread may sleep; kNever: for long.
 nanos Pool::stand_sentinel(nanos now, bool& standing) noexcept {
+  const bool lately = now - last_alone_.load(std::memory_order_relaxed) < kSentinelStays;
+  // Who brings such a task now finds no sentinel, and wakes somebody.
+  if (!standing && (has_sentinel_.load(std::memory_order_seq_cst) || (!lately && !alone_.load(std::memory_order_seq_cst))))
+    return kNever;
   uint32_t wanted = 0;
   {
     std::lock_guard lock(mutex_);
     if (!standing && has_sentinel_) return kNever;
-    has_sentinel_ = now - last_alone_.load(std::memory_order_relaxed) < kSentinelStays;
+    has_sentinel_ = lately;
     PoolTask* const task =
         alone_.load(std::memory_order_seq_cst);  // behind has_sentinel_: who comes now sees that nobody looks
     if (task) has_sentinel_ = true;

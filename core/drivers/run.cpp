@@ -81,7 +81,9 @@ void Run::wake(Wake& wake) noexcept {
     taker_epoch_.fetch_add(1, std::memory_order_seq_cst);
     if (taker_sleepers_.load(std::memory_order_seq_cst)) os::futex_wake(taker_epoch_, wake.takers);
   }
-  if (wake.owner) {
+  // Once all is resolved the owner only waits for the others to leave, and the last of them wakes it.
+  const bool others_will = job.all_resolved() && !job.config().detachable && !job.config().observed;
+  if (wake.owner && !others_will) {
     owner_epoch_.fetch_add(1, std::memory_order_seq_cst);
     if (owner_sleepers_.load(std::memory_order_seq_cst)) os::futex_wake(owner_epoch_, UINT32_MAX);
   }

@@ -55,12 +55,24 @@ TEST(End, FirstWriterWins) {
 }
 
 TEST(End, EverybodyIsWoken) {
+  JobConfig config = array_of(1);
+  config.workers = 2;
+  config.cpus = 2;
+  Stage stage{config};
+  Lease lease, parked;
+  ASSERT_EQ(stage.take(lease), Take::lease);
+  ASSERT_EQ(stage.take(parked), Take::again);
+  stage.complete(lease);
+  EXPECT_EQ(stage.wake.takers, kEveryone);
+  EXPECT_TRUE(stage.wake.owner);
+}
+
+TEST(End, NobodyIsWokenWhereNobodySleeps) {
   Stage stage{array_of(1)};
   Lease lease;
   ASSERT_EQ(stage.take(lease), Take::lease);
   stage.complete(lease);
-  EXPECT_EQ(stage.wake.takers, kEveryone);
-  EXPECT_TRUE(stage.wake.owner);
+  EXPECT_EQ(stage.wake.takers, 0u);
 }
 
 // All is resolved, but not in time: what came first is the reason.
@@ -331,13 +343,14 @@ TEST(End, AStoppedTokenMeansNoPullAtAll) {
 // A source that fails while slow calls run: admission stops at once.
 TEST(End, AFailingSourceStopsAdmissionAtOnce) {
   Stage stage{source_of(kUnsized, 2)};
-  Lease running, puller;
+  Lease running, puller, parked;
   ASSERT_EQ(stage.take(puller), Take::pull);
   stage.supply(2, false);
   ASSERT_EQ(stage.take(running), Take::lease);
   ASSERT_EQ(stage.take(puller), Take::lease);
   stage.complete(puller);
   ASSERT_EQ(stage.take(puller), Take::pull);
+  ASSERT_EQ(stage.take(parked), Take::again);
   stage.end_as(End::failed);
   EXPECT_EQ(stage.wake.takers, kEveryone);
   stage.supply(0, true);

@@ -102,11 +102,15 @@ void Run::after_call(const Wake& wake) {
   deliver(wake);
 }
 
+bool Run::wakes_everyone(const Wake& wake) const {
+  return wake.owner && (wake.takers == kEveryone || !count(Doing::parked));
+}
+
 void Run::check_all_resolved(const Wake& wake, bool was_open) {
   all_resolved_ = true;
   PA_CHECK(ledger_.input_done() && ledger_.resolved() == ledger_.supplied(), "%llu of %llu are called all",
            ull{ledger_.resolved()}, ull{ledger_.supplied()});
-  PA_CHECK(!was_open || (wake.takers == kEveryone && wake.owner), "when all is resolved %u takers are woken%s", wake.takers,
+  PA_CHECK(!was_open || wakes_everyone(wake), "when all is resolved %u takers are woken%s", wake.takers,
            wake.owner ? "" : " and not the owner");
 }
 
@@ -114,7 +118,7 @@ void Run::check_end(const Wake& wake) {
   PA_CHECK(ended_ == End::none, "the run was %s and is now %s", name(ended_), name(job_.end()));
   ended_ = job_.end();
   PA_TRACE("ends: %s", name(ended_));
-  PA_CHECK(wake.takers == kEveryone && wake.owner, "the end wakes %u takers%s", wake.takers,
+  PA_CHECK(wakes_everyone(wake), "the end wakes %u takers%s", wake.takers,
            wake.owner ? "" : " and not the owner");
   const bool stopped = config_.stop && config_.stop->requested();
   switch (ended_) {

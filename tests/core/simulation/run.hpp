@@ -87,6 +87,7 @@ class Run final : public Witness {
   void note_rest(Taker& taker, uint64_t first, uint64_t count);
   void after_call(const Wake& wake);
   void check_end(const Wake& wake);
+  bool wakes_everyone(const Wake& wake) const;
   void check_all_resolved(const Wake& wake, bool was_open);
   void deliver(const Wake& wake);
   void check_alarms();
