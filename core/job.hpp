@@ -5,11 +5,13 @@
 //     Wake wake;
 //     switch (job.take(now, lease, wake)) {
 //       case Take::lease:  run(lease.first, lease.count); job.complete(now, lease, lease.count, witness, wake); break;
-//       case Take::pull:   got = fetch(lease.count); job.supply(now, got, end, wake); break;   // and take again
+//       case Take::pull:   got = fetch(lease.count); job.supply(now, got, end, cookie, wake); break;   // and take again
 //       case Take::again:  sleep until woken, or until lease.come_back; break;
 //       case Take::done:   return;
 //     }
 //     wake_up(wake);                                // after every call: so many parked takers may find something now
+//
+// A stream has a consumer besides, to whom next() hands what is done, and who makes room by coming back.
 //
 // README.md beside this file has the states, the lock order and the reasons for each memory ordering.
 #pragma once
@@ -21,6 +23,7 @@
 #include "lanes.hpp"
 #include "lease_sizer.hpp"
 #include "limiter.hpp"
+#include "outbox.hpp"
 #include "retry.hpp"
 #include "stop.hpp"
 #include "sync.hpp"
@@ -33,13 +36,14 @@ inline constexpr uint32_t kEveryone = UINT32_MAX;
 
 enum class End : uint32_t { none, completed, timed_out, aborted, cancelled, failed };
 enum class Take { lease, pull, again, done };
+enum class Next { chunk, again, done };
 enum class Verdict {
   final,    // the item has failed
   retry,    // it will be leased again
   stopped,  // attempts were left, but the run has ended: it will be drained
 };
 
-// Who should be woken after a call. `owner` is the thread that waits for the job as a whole.
+// Who should be woken after a call. `owner` is the thread that waits for the job as a whole, or a stream's consumer.
 struct Wake {
   uint32_t takers = 0;
   bool owner = false;
@@ -50,6 +54,7 @@ struct Wake {
 struct Lease {
   uint64_t first = 0;
   uint64_t count = 0;
+  uint64_t cookie = 0;  // what these indices were supplied with
   uint32_t attempt = 0;
   nanos first_started = 0;   // start of the first attempt at these indices
   nanos come_back = kNever;  // with Take::again
@@ -61,6 +66,7 @@ struct Lease {
   static constexpr uint32_t kNone = UINT32_MAX;
   LeaseSizer sizer;
   nanos granted_at = 0;
+  nanos since = 0;  // what is committed next has run since then
   uint64_t granted = 0;
   uint32_t number = kNone;  // of the takers
   uint32_t record = kNone;  // detachable jobs: where the job notes what is out
@@ -85,16 +91,20 @@ class Witness {
 
 struct JobConfig {
   uint64_t count = 0;            // inputs; for fetched ones a hint, or kUnsized
-  bool fetched = false;          // inputs have to be pulled: take answers Take::pull
+  bool fetched = false;          // inputs come one after the other: take answers Take::pull
+  bool pushed = false;           // with fetched: they are not pulled but admitted, by whoever has some
+  bool stream = false;           // what is done goes to a consumer, who calls next(); the window counts what he still has
+  bool ordered = false;          // with stream: in the order of indices
   bool observed = false;         // the witness wants to hear of successes, one by one and in order
   bool detachable = false;       // revoke() may be called
+  bool gated = false;            // more takers than workers may come, and wait; implied by fetched and stream
   bool serial = false;           // admit nothing while anything is unresolved: input order, for one taker
   bool batched = false;          // a lease is one call and can't be cut short
   bool owner_concludes = false;  // when all is resolved the end stays open until conclude(): what the owner still has to do,
                                  // such as callbacks, may fail the run
   uint32_t workers = 1;
   uint32_t cpus = 1;
-  uint64_t window = 0;     // admitted and not resolved, at most; 0: no bound
+  uint64_t window = 0;     // admitted and not resolved, at most; 0: no bound, but for streams one that suits the leases
   uint64_t chunk = 0;      // admit so many, resolve them all, admit the next; 0: do not
   uint64_t batch_max = 0;  // indices per lease, where possible exactly; 0: automatic
   nanos linger_ns = 0;     // how long pulled indices wait for a full batch
@@ -117,6 +127,7 @@ struct Unrun {
   uint64_t first = 0;
   uint64_t count = 0;
   uint32_t attempts = 0;  // started so far
+  uint64_t cookie = 0;
 };
 
 struct Failure {
@@ -133,7 +144,11 @@ class Job {
   Take take(nanos now, Lease& lease, Wake& wake);
   // Answers Take::pull: `got` more inputs are there; `end`: and no more will be. False: the run was detached meanwhile, and
   // they are not part of it.
-  bool supply(nanos now, uint64_t got, bool end, Wake& wake);
+  bool supply(nanos now, uint64_t got, bool end, uint64_t cookie, Wake& wake);
+  // JobConfig::pushed: how many inputs there is room for now, and here they are. False: the run has ended, and they are not part
+  // of it.
+  uint64_t room_for_inputs() const;
+  bool admit(nanos now, uint64_t got, bool end, uint64_t cookie, Wake& wake);
   // The first `done` of the lease succeeded and I go on. False: the lease is over; take again.
   bool step(nanos now, Lease& lease, uint64_t done, Witness& witness, Wake& wake);
   // All before `index` succeeded, `index` failed; I go on with what is behind it.
@@ -148,6 +163,13 @@ class Job {
            (config_.stop && config_.stop->requested()) ||
            (config_.limiter && config_.limiter->pause_epoch() != lease.pause_epoch);
   }
+
+  // ---- the consumer of a stream
+  // What is done and has not been handed out; the room of the chunk before is free now. Next::done: the stream is over, for
+  // the reason end(). After Next::again the wake of some later call says that there may be more.
+  Next next(nanos now, Chunk& chunk, Wake& wake);
+  // The consumer will not come back. What he has not had is drained.
+  void abandon();
 
   // ---- anyone
   End poll(nanos now, Wake& wake);                                    // lets deadline and stop take effect
@@ -172,15 +194,17 @@ class Job {
 
   // ---- tests
   nanos next_due() const;
-  uint64_t in_window() const { return admitted() - resolved(); }
+  uint64_t in_window() const;
 
  private:
   struct Ready {  // admitted, not leased
     uint64_t first, count;
     nanos ripe;  // from when on it need not wait for a full batch
+    uint64_t cookie;
   };
   struct Record {
     uint64_t first, count;
+    uint64_t cookie;
     uint32_t attempts;
     bool live, revoked;
   };
@@ -192,7 +216,7 @@ class Job {
   };
 
   // Everything below is called under mutex_, unless it says otherwise.
-  Take take_locked(nanos now, Lease& lease, Wake& wake);
+  Take take_locked(nanos now, Lease& lease, Wake& wake);      // throws std::bad_alloc
   bool take_from_lanes(nanos now, Lease& lease, Wake& wake);  // no lock
   Take take_last_of_lanes(nanos now, Lease& lease);
   void enroll(Lease& lease);                                                        // no lock
@@ -203,11 +227,17 @@ class Job {
   Pick pick(nanos now, const Lease& lease);
   uint64_t pull_count(const Lease& lease) const;
   uint64_t room() const;
+  uint64_t window() const;
+  uint64_t out() const;
+  bool consumer_is_over() const { return abandoned_ || (config_.max_errors && yielded_failures_ >= config_.max_errors); }
+  bool nothing_comes() const;
+  void take_in(nanos now, uint64_t got, bool end, uint64_t cookie, Wake& wake);
+  void hand_over(const Chunk& chunk, Wake& wake);
   uint64_t share_of_window(uint64_t count) const;
   bool ripe(const Ready& ready, nanos now) const;
   bool could_do_more(nanos now, bool more_tokens);
   void pass_on(nanos now, bool more_tokens, Wake& wake);
-  void grant(nanos now, Lease& lease, Span span, uint32_t attempt, nanos first_started);  // no lock
+  void grant(nanos now, Lease& lease, Span span, uint64_t cookie, uint32_t attempt, nanos first_started);  // no lock
   void note_out(Lease& lease);
   void note_progress(Lease& lease, uint64_t done);
   void close_lease(Lease& lease);
@@ -230,6 +260,7 @@ class Job {
 
   const JobConfig config_;
   const bool use_lanes_;       // sized, and no policy that needs an order of admission
+  const bool gated_;
   const uint64_t whole_lane_;  // a lane of at most so many is leased as a whole, by anybody
   const bool lock_commits_;    // commits go through mutex_
   Lanes lanes_;
@@ -255,7 +286,7 @@ class Job {
   uint64_t next_ = 0;  // indices below are admitted
   uint64_t chunk_end_ = 0;
   uint64_t sequence_ = 0;
-  uint32_t running_ = 0;  // leases out; counted for fetched jobs, which have one taker more than workers
+  uint32_t running_ = 0;  // leases out, where they are given out under the lock: there may be more takers than workers
   nanos alarm_ = kNever;  // when the taker that keeps the time will come back
   nanos pull_started_ = 0;
   bool input_done_ = false;
@@ -263,6 +294,16 @@ class Job {
   bool slow_source_ = false;
   bool has_timekeeper_ = false;
   bool sealed_ = false;  // revoked: nothing more is admitted
+  // Streams.
+  Outbox outbox_;
+  uint64_t leased_ = 0;             // indices that are out
+  uint64_t largest_lease_ = 1;
+  uint64_t yielded_ = 0;            // handed to the consumer
+  uint64_t released_ = 0;           // of these, what he came back from
+  uint64_t yielded_failures_ = 0;
+  bool consumer_waits_ = false;
+  bool abandoned_ = false;
+
   RetryQueue waiting_;
   std::vector<Ready> ready_;
   std::vector<Record> records_;

@@ -41,6 +41,7 @@ struct Waiting {
   uint64_t index;
   nanos first_started;  // start of the item's first attempt
   uint32_t attempts;    // made so far
+  uint64_t cookie = 0;  // what it was supplied with
 };
 
 // Waiting items, the earliest due on top. `reserve` allocates; nothing else does.

@@ -16,3 +16,10 @@ using Mutex = std::mutex;
 
 }  // namespace pa
 #endif
+
+namespace pa {
+
+inline constexpr auto kRelaxed = std::memory_order_relaxed;
+inline constexpr auto kOrdered = std::memory_order_seq_cst;
+
+}  // namespace pa

@@ -60,7 +60,7 @@ void Worker::fetch() noexcept {
   if (got && run_.settings_.item_key) name_items(first, got);
   now_ = os::now();
   Wake wakes;
-  const bool admitted = run_.job.supply(now_, got, end, wakes);
+  const bool admitted = run_.job.supply(now_, got, end, 0, wakes);
   run_.wake(wakes);
   if (!admitted && run_.growing_) run_.release_items(first, got);
 }

@@ -44,7 +44,7 @@ class Stage : public Witness {
 
   // Each call leaves in `wake` what it alone asked for.
   Take take(Lease& lease) { return job.take(now, lease, fresh_wake()); }
-  bool supply(uint64_t got, bool end) { return job.supply(now, got, end, fresh_wake()); }
+  bool supply(uint64_t got, bool end) { return job.supply(now, got, end, 0, fresh_wake()); }
   bool step(Lease& lease, uint64_t done) { return job.step(now, lease, done, *this, fresh_wake()); }
   Verdict fail(Lease& lease, Failure failure = {}) { return fail_at(lease, lease.first, failure); }
   Verdict fail_at(Lease& lease, uint64_t index, Failure failure = {}) {

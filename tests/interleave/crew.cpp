@@ -126,7 +126,7 @@ void Crew::pull(Lease& lease) {
   inputs_left_ -= got;
   Wake wakes;
   items_.resize(items_.size() + got);
-  job_.supply(now_, got, inputs_left_ == 0, wakes);
+  job_.supply(now_, got, inputs_left_ == 0, 0, wakes);
   wake(wakes);
 }
 

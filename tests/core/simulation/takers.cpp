@@ -142,7 +142,7 @@ void Run::finish_pull(Taker& taker) {
     failed_by_us_ |= job_.end() == End::none;
     job_.end_as(End::failed, wake);
   }
-  const bool part_of_it = job_.supply(around_.now, got, end, wake);
+  const bool part_of_it = job_.supply(around_.now, got, end, 0, wake);
   PA_TRACE("taker %d supplies %llu of %llu%s%s, wake %u", number_of(taker), ull{got}, ull{asked}, end ? ", the end" : "",
            part_of_it ? "" : ", too late", wake.takers);
   PA_CHECK(part_of_it == !revoked_, "inputs pulled %s the run was detached are%s part of it", revoked_ ? "while" : "before",
