@@ -93,6 +93,10 @@ typedef int32_t pa_status;
 #define PA_STATUS_DONE 1             /* nothing more will come */
 #define PA_STATUS_AGAIN 2            /* not yet; ask later */
 #define PA_STATUS_TIMEOUT 3          /* the time given to this call passed first */
+#define PA_STATUS_PULL 4             /* pa_job_take: fetch inputs, then call pa_job_supply */
+#define PA_STATUS_RETRY 5            /* pa_job_fail: the item will be leased again */
+#define PA_STATUS_FINAL 6            /* pa_job_fail: the item has failed for good */
+#define PA_STATUS_STOPPED 7          /* pa_job_*: the lease is over; take again */
 #define PA_STATUS_INVALID (-1)       /* a wrong argument; nothing has run */
 #define PA_STATUS_NO_MEMORY (-2)     /* an allocation failed */
 #define PA_STATUS_SYSTEM (-3)        /* the operating system refused; error.detail is errno */
@@ -456,6 +460,9 @@ typedef struct pa_options {
    * or with `detach` possibly later, on a thread of libpa. Not called when the call left *result (*pending) NULL. */
   void (*on_quiescent)(void *ctx);
   void *quiescent_ctx;
+
+  uint32_t ordered;     /* streams: 1: outcomes come in the order of the inputs, 0: as items finish. Default 0 */
+  uint32_t reserved0;
 } pa_options;
 
 /* Writes every default.
@@ -581,6 +588,79 @@ PA_EXPORT uint64_t pa_result_batch_size(const pa_result *result);
 /* Frees a result, and releases the values that were not taken. Not from within the run's own callbacks. */
 PA_EXPORT void pa_result_free(pa_result *result);
 
+/* ------------------------------------------------------------------ streams */
+
+/* A run whose outcomes are handed out one by one, in constant memory: for inputs without end, results that do not fit, or work
+ * on results while others are still being made.
+ *
+ *     pa_iter *iter;
+ *     pa_outcome outcome;
+ *     if (pa_iter_open(parse, NULL, &lines, &options, &iter, &error)) die(error.message);
+ *     while ((status = pa_iter_next(iter, &outcome, &error)) == PA_STATUS_OK)
+ *       if (outcome.state == PA_ITEM_OK) write_row(outcome.value);       // the value is yours now: free it
+ *       else printf("%llu: %s\n", (unsigned long long)outcome.index, outcome.message);
+ *     if (status < 0) die(error.message);
+ *     pa_iter_close(iter);
+ *
+ * All options hold, with these meanings. window: items that are admitted and not yet handed out, at most; what the last call
+ * handed out counts until the next call. 0 is automatic: 16 leases for each worker, at most 65536 items. ordered: in order of
+ * the inputs, where an item that takes long holds up those behind it, and when the window is full the source, too.
+ * timeout_ns: from pa_iter_open on. max_errors: the stream ends with the failure that reaches it. on_result, then on_progress:
+ * in pa_iter_next, before it hands an item out; total is the source's size_hint, or the number admitted so far. After an early
+ * end what is done, or running and waited for, is still handed out; what never ran gets no outcome. release_value is called
+ * for values that were never handed out.
+ * Threads: pa_iter_* calls on one iter must not overlap; any thread may make them. While short items run (below 50 us, no
+ * timeout, stop, callback or worker_start) the thread that waits in pa_iter_next runs items, too. */
+typedef struct pa_iter pa_iter;
+
+/* Checks all arguments, and starts. The source is pulled from now on, a window ahead of pa_iter_next.
+ *   source, options  copied.
+ *   iter             receives the stream; close it with pa_iter_close.
+ * Errors: PA_STATUS_INVALID, PA_STATUS_NO_MEMORY, PA_STATUS_SYSTEM with *iter = NULL; the source is then still yours.
+ * In C and C++ this is also a macro of the same meaning, as pa_map is. */
+PA_EXPORT pa_status pa_iter_open(pa_fn fn, void *ctx, const pa_source *source, const pa_options *options, pa_iter **iter,
+                                 pa_error *error);
+
+/* Like pa_iter_open, for a function that takes several items in one call; options.batch says how many. */
+PA_EXPORT pa_status pa_iter_open_batch(pa_batch_fn fn, void *ctx, const pa_source *source, const pa_options *options,
+                                       pa_iter **iter, pa_error *error);
+
+/* Hands out the next outcome; waits for it.
+ *   outcome  its value belongs to you; its message and key are borrowed until the next call.
+ * Returns PA_STATUS_OK; PA_STATUS_DONE when the stream is over (pa_iter_end says why).
+ * Errors: what ended the stream with PA_END_FAILED (PA_STATUS_SOURCE, _KEY, _CALLBACK, _WORKER_START, _NO_MEMORY), once all
+ * that was done is handed out; and again at each later call. */
+PA_EXPORT pa_status pa_iter_next(pa_iter *iter, pa_outcome *outcome, pa_error *error);
+
+/* Like pa_iter_next, but waits no longer than timeout_ns (-1: for as long as it takes; 0: only looks).
+ * Returns PA_STATUS_TIMEOUT if nothing came; the stream goes on. */
+PA_EXPORT pa_status pa_iter_next_timeout(pa_iter *iter, int64_t timeout_ns, pa_outcome *outcome, pa_error *error);
+
+/* Hands out several outcomes at once: those of the indices first->index, first->index + 1, ... that all succeeded in the same
+ * lease; a failed item comes alone. For short items it is several times as fast as pa_iter_next.
+ *   first   what became of the first; attempts and duration_ns are those of each. first->value is values[0].
+ *   values  receives an array of *count values, borrowed until the next call; the values belong to you. An item that failed
+ *           has NULL there.
+ * Returns and errors: as pa_iter_next. With options.item_key only one outcome comes at a time. */
+PA_EXPORT pa_status pa_iter_next_many(pa_iter *iter, pa_outcome *first, void ***values, size_t *count, pa_error *error);
+
+/* A descriptor for poll, epoll and the like: readable when pa_iter_next would not wait. It is made by the first call and belongs
+ * to the stream: do not read or close it. After it was readable, call pa_iter_next_timeout(iter, 0, ...) until it returns
+ * PA_STATUS_TIMEOUT; before that it need not become readable again.
+ * Returns the descriptor, or a negative pa_status (PA_STATUS_SYSTEM). */
+PA_EXPORT int32_t pa_iter_fd(pa_iter *iter, pa_error *error);
+
+/* Why the stream ended: PA_END_*; PA_END_NONE until pa_iter_next has said that it is over. */
+PA_EXPORT int32_t pa_iter_end(const pa_iter *iter);
+
+/* As pa_result_batch_size, so far. */
+PA_EXPORT uint64_t pa_iter_batch_size(const pa_iter *iter);
+
+/* Ends the stream at any moment: what is queued never starts, the source is not touched again, values that were not handed out
+ * are released. Waits for the calls that are running; with options.detach it returns at once, and on_quiescent says when they
+ * are over. Not from within the run's own callbacks. */
+PA_EXPORT void pa_iter_close(pa_iter *iter);
+
 /* ------------------------------------------------------------------ the library as a whole */
 
 /* Waits for work that was detached, ends the idle threads of the pool, and gives cached memory back: to be called before
@@ -590,129 +670,11 @@ PA_EXPORT void pa_result_free(pa_result *result);
  * Threads: not from within a callback. */
 PA_EXPORT pa_status pa_drain(int64_t timeout_ns, pa_error *error);
 
-/* ------------------------------------------------------------------ you can stop reading here
- * What follows is for the macro pa_map, and for programs that load the library with dlopen. */
-
-/* The item loop: compiled into your program by the macro pa_map, because a call from a shared library into a program costs
- * more than one inside the program. Nothing else needs it. The layout is frozen. */
-typedef struct pa_span {
-  pa_fn fn;
-  void *ctx;
-  void *const *items; /* of this span */
-  void **values;      /* of this span */
-  uint64_t count;     /* items in the span */
-  uint64_t at;        /* position being run; where the loop stopped */
-  pa_call *call;
-  int32_t code;       /* what the function returned last */
-  int32_t reserved0;
-  uint64_t reserved[4];
-} pa_span;
-
-/* Runs items until one fails or all are done. */
-typedef void (*pa_loop_fn)(pa_span *span);
-
-/* pa_map with a loop of the caller's.
- *   loop  pa_item_loop, as compiled into your program; not NULL. Errors and everything else: as pa_map. */
-PA_EXPORT pa_status pa_map_loop(pa_loop_fn loop, pa_fn fn, void *ctx, void *const *items, uint64_t n, const pa_options *options,
-                                pa_result **result, pa_error *error);
-
-#ifndef SWIG
-static inline void pa_item_loop(pa_span *span) {
-  const pa_fn fn = span->fn;
-  void *const ctx = span->ctx;
-  void *const *const items = span->items;
-  void **const values = span->values;
-  pa_call *const call = span->call;
-  const uint64_t count = span->count;
-  uint64_t i;
-  for (i = span->at; i < count; i++) {
-    int32_t code;
-    values[i] = NULL;
-    span->at = i;
-    code = fn(ctx, items[i], &values[i], call);
-    if (code != 0) {
-      span->code = code;
-      return;
-    }
-  }
-  span->at = i;
-  span->code = 0;
-}
-#endif
-
-/* The functions above as a table, for programs that load the library with dlopen:
- *
- *     const pa_api *(*get_api)(uint32_t) = NULL;
- *     *(void **)&get_api = dlsym(handle, "pa_get_api");                 // as POSIX has it
- *     const pa_api *pa = get_api ? get_api(PA_VERSION_MAJOR) : NULL;
- *     if (!pa) ...                                    // not a libpa, or one of another major version
- *     pa->map(fetch, NULL, urls, n, NULL, &result, &error);
- *
- * It only grows at its end: check struct_size before you use a member that is newer than the library you require. */
-typedef struct pa_api {
-  uint32_t struct_size;
-  uint32_t version; /* pa_version() */
-  const char *(*status_name)(pa_status);
-  int64_t (*parse_retry_after)(const char *, int64_t);
-  void (*options_init)(pa_options *, size_t);
-  void (*source_init)(pa_source *, size_t);
-  pa_status (*map)(pa_fn, void *, void *const *, uint64_t, const pa_options *, pa_result **, pa_error *);
-  pa_status (*map_loop)(pa_loop_fn, pa_fn, void *, void *const *, uint64_t, const pa_options *, pa_result **, pa_error *);
-  pa_status (*map_batch)(pa_batch_fn, void *, void *const *, uint64_t, const pa_options *, pa_result **, pa_error *);
-  pa_status (*map_range)(pa_range_fn, void *, uint64_t, const pa_options *, pa_result **, pa_error *);
-  pa_status (*map_source)(pa_fn, void *, const pa_source *, const pa_options *, pa_result **, pa_error *);
-  pa_status (*map_batch_source)(pa_batch_fn, void *, const pa_source *, const pa_options *, pa_result **, pa_error *);
-  pa_status (*map_start)(pa_fn, void *, void *const *, uint64_t, const pa_options *, pa_pending **, pa_error *);
-  pa_status (*pending_wait)(pa_pending *, int64_t, pa_error *);
-  pa_status (*pending_take)(pa_pending *, pa_result **, pa_error *);
-  void (*pending_free)(pa_pending *);
-  uint64_t (*result_count)(const pa_result *);
-  int32_t (*result_end)(const pa_result *);
-  int32_t (*result_ok)(const pa_result *);
-  uint64_t (*result_failed)(const pa_result *);
-  pa_status (*result_at)(const pa_result *, uint64_t, pa_outcome *, pa_error *);
-  void *(*result_value)(const pa_result *, uint64_t);
-  pa_status (*result_take)(pa_result *, uint64_t, void **, pa_error *);
-  pa_status (*result_next_failure)(const pa_result *, uint64_t *, pa_outcome *, pa_error *);
-  pa_status (*result_check)(const pa_result *, pa_error *);
-  uint64_t (*result_batch_size)(const pa_result *);
-  void (*result_free)(pa_result *);
-  uint64_t (*call_index)(const pa_call *);
-  uint32_t (*call_attempt)(const pa_call *);
-  int32_t (*call_stopped)(const pa_call *);
-  int64_t (*call_remaining_ns)(const pa_call *);
-  int32_t (*call_fail)(pa_call *, int32_t, const char *);
-  void (*call_retry_after)(pa_call *, int64_t);
-  void (*call_ok_at)(pa_call *, size_t);
-  void (*call_fail_at)(pa_call *, size_t, int32_t, const char *);
-  pa_status (*limiter_new)(const pa_rate *, pa_limiter **, pa_error *);
-  void (*limiter_retain)(pa_limiter *);
-  void (*limiter_release)(pa_limiter *);
-  pa_status (*limiter_acquire)(pa_limiter *, uint64_t, int64_t, pa_error *);
-  pa_status (*limiter_try)(pa_limiter *, uint64_t, int64_t *, pa_error *);
-  pa_status (*limiter_pause)(pa_limiter *, int64_t, pa_error *);
-  pa_status (*limiter_set_rate)(pa_limiter *, const pa_rate *, pa_error *);
-  pa_status (*limiter_settle)(pa_limiter *, int64_t, pa_error *);
-  pa_status (*stop_new)(pa_stop **, pa_error *);
-  void (*stop_retain)(pa_stop *);
-  void (*stop_release)(pa_stop *);
-  void (*stop_request)(pa_stop *);
-  int32_t (*stop_requested)(const pa_stop *);
-  pa_status (*drain)(int64_t, pa_error *);
-  const char *(*end_name)(int32_t);
-  const char *(*item_name)(int32_t);
-} pa_api;
-
-/* Returns the table of functions for a major version, or NULL if this library is of another one.
- * Ownership: static, valid until dlclose. */
-PA_EXPORT const pa_api *pa_get_api(uint32_t major);
-
 #ifdef __cplusplus
 }
 #endif
 
-#if !defined(SWIG) && !defined(PA_NO_MACROS)
-#define pa_map(...) pa_map_loop(pa_item_loop, __VA_ARGS__)
-#endif
+#include "job.h" /* the pull interface: your threads, or your event loop, run the items */
+#include "api.h" /* for dlopen */
 
 #endif
