@@ -60,6 +60,7 @@ struct Lease {
   nanos come_back = kNever;  // with Take::again
   bool revoked = false;      // set by step, fail and complete: the run was detached from this taker; the lease is over, and
                              // first and count still say what it held
+  bool visits = false;       // never parked: told Take::again, it comes back by itself, or not at all
 
  private:
   friend class Job;
@@ -128,6 +129,8 @@ struct Unrun {
   uint64_t count = 0;
   uint32_t attempts = 0;  // started so far
   uint64_t cookie = 0;
+  bool done = false;    // of a stream: it has succeeded, or
+  bool failed = false;  // failed, but its consumer did not want it
 };
 
 struct Failure {

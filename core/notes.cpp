@@ -5,7 +5,8 @@
 
 namespace pa {
 
-bool Notes::write(uint64_t index, int32_t code, uint32_t attempts, nanos duration_ns, const char* message) noexcept {
+bool Notes::write(uint64_t index, int32_t state, int32_t code, uint32_t attempts, nanos duration_ns,
+                  const char* message) noexcept {
   try {
     std::unique_ptr<char[]> copy;
     if (message && *message) {
@@ -14,7 +15,7 @@ bool Notes::write(uint64_t index, int32_t code, uint32_t attempts, nanos duratio
       std::memcpy(copy.get(), message, size);
     }
     std::lock_guard lock(mutex_);
-    notes_[index] = {code, attempts, duration_ns, std::move(copy)};
+    notes_[index] = {state, code, attempts, duration_ns, std::move(copy)};
     return true;
   } catch (const std::bad_alloc&) {
     return false;
@@ -29,6 +30,11 @@ bool Notes::write_attempts(uint64_t index, uint32_t attempts) noexcept {
   } catch (const std::bad_alloc&) {
     return false;
   }
+}
+
+void Notes::erase(uint64_t index) noexcept {
+  std::lock_guard lock(mutex_);
+  notes_.erase(index);
 }
 
 const Note* Notes::find(uint64_t index, bool alone) const {

@@ -1,4 +1,4 @@
-// Sparse notes about items that failed, or whose last attempt did: code, message, attempts, duration.
+// Sparse notes about items that failed, or whose last attempt did: state, code, message, attempts, duration.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -11,6 +11,7 @@
 namespace pa {
 
 struct Note {
+  int32_t state = 0;  // what the item became, in the words of the C ABI
   int32_t code = 0;
   uint32_t attempts = 0;
   nanos duration_ns = 0;
@@ -20,9 +21,10 @@ struct Note {
 class Notes {
  public:
   // Replaces what was noted about the item before. False if there is no memory: the note is then lost.
-  bool write(uint64_t index, int32_t code, uint32_t attempts, nanos duration_ns, const char* message) noexcept;
+  bool write(uint64_t index, int32_t state, int32_t code, uint32_t attempts, nanos duration_ns, const char* message) noexcept;
   // Sets only the attempts, keeping the error of an earlier one.
   bool write_attempts(uint64_t index, uint32_t attempts) noexcept;
+  void erase(uint64_t index) noexcept;
   // nullptr: nothing was noted. The note stays where it is until it is written again. `alone`: nobody else can be here, and a
   // lock may be held by nobody, as in a forked child.
   const Note* find(uint64_t index, bool alone) const;

@@ -327,6 +327,11 @@ Take Job::park(Lease& lease, nanos until) {
     unpark(lease);
     return Take::done;
   }
+  if (lease.visits) {
+    unpark(lease);
+    lease.come_back = std::min(until, config_.deadline);
+    return Take::again;
+  }
   until = std::min(until, config_.deadline);
   lease.come_back = kNever;
   if (until < alarm_) {

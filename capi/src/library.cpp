@@ -35,6 +35,16 @@ constexpr pa_api api = {
     pa_stop_request,     pa_stop_requested,
     pa_drain,            pa_end_name,
     pa_item_name,
+    (pa_iter_open),
+    pa_iter_open_loop,
+    pa_iter_open_batch,
+    pa_iter_next,
+    pa_iter_next_timeout,
+    pa_iter_next_many,
+    pa_iter_fd,
+    pa_iter_end,
+    pa_iter_batch_size,
+    pa_iter_close,
 };
 // clang-format on
 

@@ -16,8 +16,6 @@ pa_status check_array(const Work& work, bool has_function, pa_error* error) noex
   return PA_STATUS_OK;
 }
 
-namespace {
-
 pa_status read_source(const pa_source* source, Work& work, pa_error* error) noexcept {
   if (!source) return PA_INVALID(error, "source must not be NULL");
   const size_t size = source->struct_size;
@@ -36,6 +34,8 @@ pa_status read_source(const pa_source* source, Work& work, pa_error* error) noex
   work.count = source->size_hint;
   return PA_STATUS_OK;
 }
+
+namespace {
 
 pa_status run(const Work& work, const pa_options* options, pa_result** result, pa_error* error) {
   const nanos now = os::now();

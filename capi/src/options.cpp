@@ -29,7 +29,7 @@ pa_options defaults() {
 
 // The size of the first published version: no caller has less.
 constexpr size_t kFirstSize = offsetof(pa_options, quiescent_ctx) + sizeof(void*);
-static_assert(sizeof(pa_options) == kFirstSize, "new fields go to the end: keep kFirstSize, and give them defaults above");
+static_assert(sizeof(pa_options) == kFirstSize + 2 * sizeof(uint32_t), "new fields go to the end, with defaults above");
 
 pa_status copy_known(const pa_options& given, pa_options& out, pa_error* error) noexcept {
   const size_t size = given.struct_size;
@@ -55,6 +55,8 @@ pa_status check_how(const pa_options& o, pa_error* error) noexcept {
   if (o.workers > PA_WORKERS_MAX)
     return PA_INVALID(error, "options.workers must be 0 (the usable CPUs) to %d, got %u", PA_WORKERS_MAX, o.workers);
   if (o.detach > 1) return PA_INVALID(error, "options.detach must be 0 or 1, got %u", o.detach);
+  if (o.ordered > 1) return PA_INVALID(error, "options.ordered must be 0 or 1, got %u", o.ordered);
+  if (o.reserved0) return PA_INVALID(error, "options.reserved0 must be 0, got %u", o.reserved0);
   if (o.timeout_ns < -1)
     return PA_INVALID(error, "options.timeout_ns must be >= 0, or -1 for none, got %lld", as_signed(o.timeout_ns));
   if (o.item_timeout_ns < -1 || o.item_timeout_ns == 0)

@@ -9,24 +9,6 @@ uint64_t pa_result::count() const {
   return padded ? std::max(stored_, work_.count) : stored_;
 }
 
-int32_t pa_result::end() const {
-  switch (job.end()) {
-    case pa::End::none:
-      return PA_END_NONE;
-    case pa::End::completed:
-      return PA_END_COMPLETED;
-    case pa::End::timed_out:
-      return PA_END_TIMED_OUT;
-    case pa::End::aborted:
-      return PA_END_ABORTED;
-    case pa::End::cancelled:
-      return PA_END_CANCELLED;
-    case pa::End::failed:
-      return PA_END_FAILED;
-  }
-  return PA_END_NONE;
-}
-
 bool pa_result::ok() const { return end() == PA_END_COMPLETED && job.failures() == 0; }
 
 uint64_t pa_result::not_ok() const { return job.failures() + unrun_.load(std::memory_order_relaxed); }
@@ -36,7 +18,7 @@ uint8_t pa_result::state_at(uint64_t index) const {
 }
 
 void** pa_result::value_slot(uint64_t index) const {
-  if (index >= stored_ || !has_items_) return nullptr;
+  if (index >= stored_ || !has_items()) return nullptr;
   const pa::Slots slot = slots(index, 1);
   return slot.states[0] == PA_ITEM_OK ? slot.values : nullptr;
 }
@@ -49,12 +31,12 @@ void pa_result::fill_outcome(uint64_t index, const pa::Receipt& receipt, pa_outc
   outcome.message = "";
   if (settings_.item_key) outcome.key = keys_.find(index, from_before_fork());
   if (outcome.state == PA_ITEM_OK) {
-    if (has_items_) outcome.value = slot.values[0];
+    if (has_items()) outcome.value = slot.values[0];
     outcome.attempts = receipt.attempts;
     outcome.duration_ns = receipt.duration_ns;
     return;
   }
-  const pa::Note* note = notes_.find(index, from_before_fork());
+  const pa::Note* note = notes.find(index, from_before_fork());
   if (note) {
     outcome.code = note->code;
     outcome.attempts = note->attempts;
@@ -106,7 +88,7 @@ pa_status pa_result::check(pa_error* error) const noexcept {
 }
 
 void pa_result::release_values() noexcept {
-  if (!settings_.release_value || !has_items_) return;
+  if (!settings_.release_value || !has_items()) return;
   for (uint64_t index = 0; index < stored_; index++)
     if (void** value = value_slot(index)) release_value(*value);
 }

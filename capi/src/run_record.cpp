@@ -22,14 +22,6 @@ const struct FreeSpareAtUnload {
   ~FreeSpareAtUnload() { pa_result::free_spare(); }
 } free_spare_at_unload;
 
-std::unique_ptr<pa_limiter> make_own_limiter(const pa::Settings& settings) {
-  return settings.rate.count > 0 ? std::make_unique<pa_limiter>(settings.own_rate) : nullptr;
-}
-
-pa::Limiter* limiter_of(const pa::Settings& settings, const std::unique_ptr<pa_limiter>& own) {
-  return own ? &own->limiter : settings.limiter ? &settings.limiter->limiter : nullptr;
-}
-
 const void* function_of(const pa::Work& work) {
   switch (work.kind) {
     case pa::Kind::items:
@@ -50,30 +42,22 @@ pa_result::pa_result(const pa::Work& work, const pa::Settings& settings, nanos n
     // What the analyzer takes for lost is handed on. NOLINTNEXTLINE(clang-analyzer-cplusplus.NewDeleteLeaks)
     : pa_result(work, settings, now, work.from_source() ? 0 : known_cost.of(function_of(work)), make_own_limiter(settings)) {
   listen();
-  // From here on nothing can fail.
-  if (settings.limiter) settings.limiter->retain();
-  if (settings.stop) settings.stop->retain();
+  take_over();
 }
 
 pa_result::pa_result(const pa::Work& work, const pa::Settings& settings, nanos now, nanos cost,
                      std::unique_ptr<pa_limiter> own)
-    : Run(pa::job_config(settings, work.kind, work.count, work.from_source() || settings.item_key, now, cost,
-                         limiter_of(settings, own))),
-      work_(work),
+    : Record(work, settings,
+             pa::job_config(settings, work.kind, work.count, work.from_source() || settings.item_key, now, cost,
+                            limiter_of(settings, own)),
+             std::move(own)),
       expected_cost_(cost),
-      settings_(settings),
-      own_limiter_(std::move(own)),
       growing_(work.from_source()),
-      has_items_(work.kind != pa::Kind::range),
-      commit_each_(job.config().observed || job.config().detachable || settings.item_timeout_ns > 0),
-      is_inline_(settings.executor == PA_EXECUTOR_INLINE),
-      release_item_(work.from_source() ? work.source.release_item : settings.release_item),
-      release_item_ctx_(work.from_source() ? work.source.ctx : settings.release_ctx),
       receipts_(job.config().detachable) {
   if (growing_)
     growing_storage_.emplace();
   else
-    array_ = pa::ArrayStorage(work.items, work.count, has_items_);
+    array_ = pa::ArrayStorage(work.items, work.count, has_items());
 }
 
 pa_result::~pa_result() = default;
@@ -93,28 +77,14 @@ void pa_result::free_spare() noexcept {
     ::operator delete (kept, std::align_val_t{alignof(pa_result)});
 }
 
-void pa_result::abandon() noexcept {
-  unlisten();
-  pa_limiter_release(settings_.limiter);
-  pa_stop_release(settings_.stop);
-  release();
-}
-
-void pa_result::quiescent() noexcept {
-  if (work_.source.release) work_.source.release(work_.source.ctx);
-  if (settings_.on_quiescent) settings_.on_quiescent(settings_.quiescent_ctx);
-  pa_limiter_release(settings_.limiter);
-  pa_stop_release(settings_.stop);
-}
-
 // ---------------------------------------------------------------------------------------------------------- the owner
 
 pa_status pa_result::run(nanos now, pa_error* error) noexcept {
   const pa::JobConfig& config = job.config();
   const bool needs_owner = config.deadline != pa::kNever || config.stop || config.observed || config.detachable;
   Plan plan;
-  plan.owner_works = is_inline_ || !needs_owner;
-  if (!is_inline_) {
+  plan.owner_works = is_inline() || !needs_owner;
+  if (!is_inline()) {
     // A source may block in `next`: one taker more than workers, so that this holds up no call.
     uint64_t takers = growing_ ? uint64_t{config.workers} + 1 : std::min<uint64_t>(config.workers, work_.count);
     plan.helpers = static_cast<uint32_t>(takers > 0 && plan.owner_works ? takers - 1 : takers);
@@ -156,39 +126,21 @@ void pa_result::cancel() noexcept {
   wake(wakes);
 }
 
-void pa_result::end_failed(pa_status status, int32_t detail, const char* format, ...) noexcept {
-  pa::Wake wakes;
-  {
-    std::lock_guard lock(failure_mutex_);
-    if (!job.end_as(End::failed, wakes)) return;
-    failure_.status = status;
-    failure_.detail = detail;
-    va_list arguments;
-    va_start(arguments, format);
-    std::vsnprintf(failure_.message, sizeof failure_.message, format, arguments);
-    va_end(arguments);
-  }
-  wake(wakes);
-}
-
-pa_status pa_result::report_failure(pa_error* error) const noexcept {
-  std::unique_lock lock(failure_mutex_, std::defer_lock);
-  if (!from_before_fork()) lock.lock();
-  if (failure_.status == PA_STATUS_OK) return pa::no_memory(error);  // the job itself ran out of it
-  if (error) *error = failure_;
-  return failure_.status;
-}
-
 // ---------------------------------------------------------------------------------------------------------- callbacks
 
 // By workers, under the job's lock.
+void pa_result::failed(uint64_t index, int32_t state, uint32_t attempts, nanos duration_ns) noexcept {
+  set_states(index, 1, static_cast<uint8_t>(state));
+  if (job.config().observed && state != PA_ITEM_ABORTED) completed({index, 1, attempts, duration_ns});
+}
+
 void pa_result::completed(const Completion& completion) noexcept {
   if (callbacks_over_.load(std::memory_order_relaxed)) return;
   try {
     std::lock_guard lock(completions_mutex_);
     completions_.push_back(completion);
   } catch (const std::bad_alloc&) {
-    out_of_memory_.store(true, std::memory_order_relaxed);
+    out_of_memory();
   }
 }
 
@@ -282,11 +234,15 @@ void pa_result::set_states(uint64_t first, uint64_t count, uint8_t state) noexce
   }
 }
 
+pa::Slots pa_result::room_for(pa::Lease& lease, uint64_t want) {
+  return growing_storage_->slots(lease.first, growing_storage_->make_room(lease.first, want));
+}
+
 void pa_result::release_items(uint64_t first, uint64_t count) noexcept {
-  if (!release_item_) return;
+  if (!releases_items()) return;
   while (count) {
     const pa::Slots some = slots(first, count);
-    for (uint64_t i = 0; i < some.count; i++) release_item_(release_item_ctx_, some.items[i]);
+    release_items_of(some);
     first += some.count;
     count -= some.count;
   }
@@ -298,6 +254,6 @@ void pa_result::mark_unrun(const pa::Unrun& unrun, bool release) noexcept {
   if (unrun.first >= stored_) return;  // inputs that a source announced and never delivered have no slot
   set_states(unrun.first, unrun.count, placeholder_state());
   if (unrun.attempts)
-    for (uint64_t i = 0; i < unrun.count; i++) notes_.write_attempts(unrun.first + i, unrun.attempts);
+    for (uint64_t i = 0; i < unrun.count; i++) notes.write_attempts(unrun.first + i, unrun.attempts);
   if (release) release_items(unrun.first, unrun.count);
 }

@@ -1,8 +1,6 @@
-// A run of the C ABI: the user's function and data on top of core's Run; once it is over, its outcomes. This is what stands
-// behind pa_result.
+// A run that keeps all outcomes: what stands behind pa_result.
 //
-// Three parts: `Worker`, what a thread of the run does with a lease (worker.cpp); the owner's part, callbacks and
-// placeholders (run_record.cpp); and reading the outcomes (result.cpp).
+// Two parts: the owner's, callbacks and placeholders (run_record.cpp); and reading the outcomes (result.cpp).
 #pragma once
 #include <algorithm>
 #include <atomic>
@@ -14,29 +12,9 @@
 #include <vector>
 
 #include "capi/src/keys.hpp"
-#include "capi/src/options.hpp"
-#include "capi/src/storage.hpp"
-#include "core/drivers/run.hpp"
-#include "core/notes.hpp"
-#include "core/receipts.hpp"
+#include "capi/src/record.hpp"
 
 namespace pa {
-
-class Worker;
-
-// What to run. Of the three functions one is set; a source has `source.next`, an array `items`.
-struct Work {
-  Kind kind = Kind::items;
-  pa_loop_fn loop = pa_item_loop;
-  pa_fn fn = nullptr;
-  pa_batch_fn batch_fn = nullptr;
-  pa_range_fn range_fn = nullptr;
-  void* ctx = nullptr;
-  void* const* items = nullptr;
-  uint64_t count = 0;  // for a source: its size_hint
-  pa_source source{};
-  bool from_source() const { return source.next != nullptr; }
-};
 
 // An item that was done, on its way to on_result and on_progress.
 struct Completion {
@@ -47,7 +25,7 @@ struct Completion {
 
 }  // namespace pa
 
-struct pa_result final : pa::Run, pa::Shared {
+struct pa_result final : pa::Record {
   // The settings have been checked. Throws std::bad_alloc, and has then taken nothing over.
   pa_result(const pa::Work& work, const pa::Settings& settings, pa::nanos now);
 
@@ -58,14 +36,12 @@ struct pa_result final : pa::Run, pa::Shared {
   static void operator delete(void* memory, std::align_val_t alignment) noexcept;
   static void free_spare() noexcept;
 
-  // Instead of run(): gives everything back as if it had never been handed over.
-  void abandon() noexcept;
   // For pa_pending: ends the run early from another thread.
   void cancel() noexcept;
 
   // ---- outcomes; valid once run() has returned
   uint64_t count() const;
-  int32_t end() const;
+  int32_t end() const { return public_end(); }
   bool ok() const;
   uint64_t not_ok() const;
   uint64_t batch_size() const { return work_.kind == pa::Kind::batch ? job.batch_size() : 0; }
@@ -73,21 +49,30 @@ struct pa_result final : pa::Run, pa::Shared {
   uint8_t state_at(uint64_t index) const;
   void** value_slot(uint64_t index) const;  // nullptr: no such value
   pa_status check(pa_error* error) const noexcept;
-  pa_status report_failure(pa_error* error) const noexcept;  // why the run ended with PA_END_FAILED
   void release_values() noexcept;
 
  private:
-  friend class pa::Worker;
   pa_result(const pa::Work& work, const pa::Settings& settings, pa::nanos now, pa::nanos cost,
             std::unique_ptr<pa_limiter> own);
   ~pa_result() override;
 
-  void take_part(pa::nanos now) noexcept override;
   void attend() noexcept override;
-  void quiescent() noexcept override;
 
-  // Ends the run with PA_END_FAILED, unless it has ended already.
-  [[gnu::format(printf, 4, 5)]] void end_failed(pa_status status, int32_t detail, const char* format, ...) noexcept;
+  pa::Slots slots(const pa::Lease&, uint64_t first, uint64_t count) const override { return slots(first, count); }
+  pa::Slots room_for(pa::Lease& lease, uint64_t want) override;
+  void refuse_inputs(const pa::Lease&, uint64_t first, uint64_t count) noexcept override { release_items(first, count); }
+  bool values_are_new() const override { return growing_ || array_.is_new(); }
+  void name(const pa::Lease&, uint64_t, const pa_key& key) override { keys_.append(key); }
+  pa_key key_of(const pa::Lease&, uint64_t index) const override { return keys_.find(index, false); }
+  bool note_success(pa::Receipts::Pen& pen, const pa::Receipt& receipt) noexcept override {
+    return receipts_.note(pen, receipt);
+  }
+  void failed(uint64_t index, int32_t state, uint32_t attempts, pa::nanos duration_ns) noexcept override;
+  void succeeded(uint64_t first, uint64_t count, uint32_t attempts, pa::nanos duration_ns) noexcept override {
+    completed({first, count, attempts, duration_ns});
+  }
+  void release_items(const pa::Lease&, uint64_t first, uint64_t count) noexcept override { release_items(first, count); }
+
   void completed(const pa::Completion& completion) noexcept;
   bool deliver(const pa::Completion& completion) noexcept;
   uint64_t known_total() const;
@@ -99,42 +84,16 @@ struct pa_result final : pa::Run, pa::Shared {
   pa::Slots slots(uint64_t first, uint64_t count) const {
     return growing_ ? growing_storage_->slots(first, count) : array_.slots(first, count);
   }
-  void* item_at(uint64_t index) const {
-    void* const* item = slots(index, 1).items;
-    assert(item);
-    return *item;
-  }
-  void*& value_at(uint64_t index) const {
-    void** value = slots(index, 1).values;
-    assert(value);
-    return *value;
-  }
-  bool values_are_new() const { return growing_ || array_.is_new(); }
   void set_states(uint64_t first, uint64_t count, uint8_t state) noexcept;
   void release_items(uint64_t first, uint64_t count) noexcept;
-  void release_value(void*& value) const noexcept {
-    if (value && settings_.release_value) settings_.release_value(settings_.release_ctx, value);
-    value = nullptr;
-  }
-
-  const pa::Work work_;
   const pa::nanos expected_cost_;  // of an item, from the last run of the function; 0: not known
-  const pa::Settings settings_;
-  const std::unique_ptr<pa_limiter> own_limiter_;
   const bool growing_;
-  const bool has_items_;
-  const bool commit_each_;  // somebody waits for every single item: callbacks, a detached owner, a deadline of its own
-  const bool is_inline_;
-  void (*const release_item_)(void*, void*);
-  void* const release_item_ctx_;
 
   pa::ArrayStorage array_;
   std::optional<pa::GrowingStorage> growing_storage_;
   pa::Keys keys_;
-  pa::Notes notes_;
   pa::Receipts receipts_;
   std::atomic<uint64_t> unrun_{0};
-  std::atomic<bool> out_of_memory_{false};
   uint64_t stored_ = 0;  // after the end: indices below have a slot
   char placeholder_message_[96] = "";
 
@@ -144,7 +103,4 @@ struct pa_result final : pa::Run, pa::Shared {
   std::atomic<bool> callbacks_over_{false};
   std::vector<pa::Completion> delivering_;
   uint64_t delivered_ = 0;
-
-  mutable std::mutex failure_mutex_;
-  pa_error failure_{};
 };

@@ -16,9 +16,9 @@ constexpr nanos kExactFrom = 4 * kLookEvery;
 }  // namespace
 
 void Worker::work() noexcept {
-  const pa_options& options = run_.settings_;
+  const pa_options& options = run_.settings();
   bool started = false;
-  for (;;) {
+  while (!run_.dismisses_taker(now_)) {
     const Take take = run_.next(lease_, now_);
     if (take == Take::done) break;
     if (take == Take::pull) {
@@ -37,17 +37,32 @@ void Worker::work() noexcept {
       continue;
     }
     started = true;
-    if (run_.work_.kind == Kind::items)
-      run_items();
-    else
-      run_call();
-    if (run_.is_inline_) {
+    run_lease();
+    if (run_.is_inline()) {
       run_.attend();
       now_ = os::now();
     }
   }
   after_settling();
   if (started && options.worker_stop) options.worker_stop(options.worker_ctx);
+}
+
+Take Worker::visit() noexcept {
+  now_ = os::now();
+  lease_.visits = true;
+  Wake wakes;
+  const Take take = run_.job.take(now_, lease_, wakes);
+  run_.wake(wakes);
+  if (take == Take::pull) fetch();
+  if (take == Take::lease) run_lease();
+  return take;
+}
+
+void Worker::run_lease() noexcept {
+  if (run_.work().kind == Kind::items)
+    run_items();
+  else
+    run_call();
 }
 
 // ---------------------------------------------------------------------------------------------------------- input
@@ -57,12 +72,13 @@ void Worker::fetch() noexcept {
   const uint64_t first = lease_.first;
   bool end = false;
   uint64_t got = pull(lease_.count, end);
-  if (got && run_.settings_.item_key) name_items(first, got);
+  if (got) run_.delivered(lease_, got);
+  if (got && run_.settings().item_key) name_items(first, got);
   now_ = os::now();
   Wake wakes;
-  const bool admitted = run_.job.supply(now_, got, end, 0, wakes);
+  const bool admitted = run_.job.supply(now_, got, end, lease_.cookie, wakes);
   run_.wake(wakes);
-  if (!admitted && run_.growing_) run_.release_items(first, got);
+  if (!admitted && run_.work().from_source()) run_.refuse_inputs(lease_, first, got);
 }
 
 uint64_t Worker::pull(uint64_t want, bool& end) noexcept {
@@ -70,29 +86,30 @@ uint64_t Worker::pull(uint64_t want, bool& end) noexcept {
   const bool over = run_.job.poll(os::now(), wakes) != End::none;
   run_.wake(wakes);
   if (over) return 0;
-  if (!run_.growing_) {
-    const uint64_t got = std::min(want, run_.work_.count - lease_.first);
-    end = lease_.first + got == run_.work_.count;
+  const Work& work = run_.work();
+  if (!work.from_source()) {
+    const uint64_t got = std::min(want, work.count - lease_.first);
+    end = lease_.first + got == work.count;
     return got;
   }
   end = true;
+  Slots room;
   try {
-    want = run_.growing_storage_->make_room(lease_.first, want);
+    room = run_.room_for(lease_, want);
   } catch (const std::bad_alloc&) {
     run_.end_failed(PA_STATUS_NO_MEMORY, 0, "out of memory for the inputs from index %llu on",
                     static_cast<unsigned long long>(lease_.first));
     return 0;
   }
   size_t got = 0;
-  const pa_source& source = run_.work_.source;
-  if (const int32_t code = source.next(source.ctx, run_.growing_storage_->items_at(lease_.first), want, &got)) {
+  if (const int32_t code = work.source.next(work.source.ctx, const_cast<void**>(room.items), room.count, &got)) {
     run_.end_failed(PA_STATUS_SOURCE, code, "source.next returned %d at index %llu", code,
                     static_cast<unsigned long long>(lease_.first));
     return 0;
   }
-  if (got > want) {
+  if (got > room.count) {
     run_.end_failed(PA_STATUS_SOURCE, 0, "source.next must store at most %llu inputs, got %zu",
-                    static_cast<unsigned long long>(want), got);
+                    static_cast<unsigned long long>(room.count), got);
     return 0;
   }
   end = got == 0;
@@ -103,7 +120,7 @@ uint64_t Worker::pull(uint64_t want, bool& end) noexcept {
 uint64_t Worker::name_items(uint64_t first, uint64_t count) noexcept {
   for (uint64_t i = 0; i < count; i++) {
     pa_key key{};
-    if (const int32_t code = run_.settings_.item_key(run_.settings_.key_ctx, run_.item_at(first + i), &key)) {
+    if (const int32_t code = run_.settings().item_key(run_.settings().key_ctx, item_at(first + i), &key)) {
       run_.end_failed(PA_STATUS_KEY, code, "item_key returned %d for index %llu", code,
                       static_cast<unsigned long long>(first + i));
       return i;
@@ -117,7 +134,7 @@ uint64_t Worker::name_items(uint64_t first, uint64_t count) noexcept {
       return i;
     }
     try {
-      run_.keys_.append(key);
+      run_.name(lease_, first + i, key);
     } catch (const std::bad_alloc&) {
       run_.end_failed(PA_STATUS_NO_MEMORY, 0, "out of memory for the key of index %llu",
                       static_cast<unsigned long long>(first + i));
@@ -136,7 +153,7 @@ uint64_t Worker::name_items(uint64_t first, uint64_t count) noexcept {
 // Runs until an item fails or throws, or all of the span are done.
 inline void Worker::run_span(pa_span& span) noexcept {
   try {
-    run_.work_.loop(&span);
+    run_.work().loop(&span);
   } catch (...) {
     note_exception();
     span.code = PA_CODE_EXCEPTION;
@@ -157,8 +174,8 @@ void Worker::note_exception() noexcept {
 
 // Among a thousand sleepers this frame is cold whenever one wakes: what only failures need is kept out of it.
 void Worker::run_items() noexcept {
-  const nanos item_timeout = run_.settings_.item_timeout_ns;
-  const bool singly = run_.commit_each_ || lease_.attempt > 1;
+  const nanos item_timeout = run_.settings().item_timeout_ns;
+  const bool singly = run_.commits_each() || lease_.attempt > 1;
   uint64_t at = lease_.first;
   noted_ = at;
   noted_at_ = now_;
@@ -166,10 +183,10 @@ void Worker::run_items() noexcept {
   call_.noted_for = call_.wait_for = pa_call::kNobody;  // what an earlier attempt said is over
   while (lease_.count) {
     const uint64_t left = lease_.first + lease_.count - at;
-    const Slots slots = run_.slots(at, singly ? 1 : std::min(span_size_, left));
+    const Slots slots = run_.slots(lease_, at, singly ? 1 : std::min(span_size_, left));
     pa_span span{};
-    span.fn = run_.work_.fn;
-    span.ctx = run_.work_.ctx;
+    span.fn = run_.work().fn;
+    span.ctx = run_.work().ctx;
     span.items = slots.items;
     span.values = slots.values;
     span.count = slots.count;
@@ -178,16 +195,17 @@ void Worker::run_items() noexcept {
     call_.span = &span;
     call_.deadline = item_timeout > 0 ? after(now_, item_timeout) : kNever;
     const nanos before = now_;
+    bool took_long = false;
     run_span(span);
     if (span.code != 0 || timed_out()) {
       if (!settle_failed_item(span, before)) return;
       at = noted_;
     } else {
       at += span.count;
-      pace(span.count, before);
+      took_long = pace(span.count, before);
     }
     if (at == lease_.first + lease_.count) break;
-    if (!run_.commit_each_ && !run_.job.needs_step(now_, lease_)) continue;
+    if (!took_long && !run_.commits_each() && !run_.job.needs_step(now_, lease_)) continue;
     note_stretch(at, now_);
     if (!settle_step(at)) return;
   }
@@ -216,22 +234,26 @@ bool Worker::settle_failed_item(const pa_span& span, nanos before) noexcept {
   return true;
 }
 
-// The last `count` items, run since `before`, took this long: how many until the next look at the clock?
-void Worker::pace(uint64_t count, nanos before) noexcept {
+// The last `count` items were run since `before`: how many until the next look at the clock? True: they took so long that
+// they are to be known by themselves.
+bool Worker::pace(uint64_t count, nanos before) noexcept {
   const nanos elapsed = now_ - before;
   if (elapsed >= kExactFrom) {
     note_stretch(call_.first, before);
     note_stretch(call_.first + count, now_);
     span_size_ = std::max<uint64_t>(1, span_size_ / 8);
-  } else if (elapsed < kLookEvery / 2 && count == span_size_) {
+    return true;
+  }
+  if (elapsed < kLookEvery / 2 && count == span_size_) {
     span_size_ *= 2;
   }
+  return false;
 }
 
 // ---------------------------------------------------------------------------------------------------------- batches, ranges
 
 int32_t Worker::call_function(void* const* items, void** values) noexcept {
-  const Work& work = run_.work_;
+  const Work& work = run_.work();
   try {
     return work.kind == Kind::batch ? work.batch_fn(work.ctx, items, lease_.count, values, &call_)
                                     : work.range_fn(work.ctx, lease_.first, lease_.count, &call_);
@@ -243,7 +265,7 @@ int32_t Worker::call_function(void* const* items, void** values) noexcept {
 
 void Worker::run_call() noexcept {
   const uint64_t first = lease_.first, count = lease_.count;
-  const nanos item_timeout = run_.settings_.item_timeout_ns;
+  const nanos item_timeout = run_.settings().item_timeout_ns;
   const nanos started = now_;
   call_.first = first;
   call_.count = count;
@@ -255,8 +277,8 @@ void Worker::run_call() noexcept {
 
   Slots slots;
   int32_t code = 0;
-  if (run_.has_items_) {
-    slots = run_.slots(first, count);
+  if (run_.has_items()) {
+    slots = run_.slots(lease_, first, count);
     if (slots.count < count) {  // a batch over the border of two blocks
       try {
         gathered_items_.resize(count);
@@ -266,7 +288,7 @@ void Worker::run_call() noexcept {
                         static_cast<unsigned long long>(count));
         return settle_lease(first);
       }
-      for (uint64_t i = 0; i < count; i++) gathered_items_[i] = run_.item_at(first + i);
+      for (uint64_t i = 0; i < count; i++) gathered_items_[i] = item_at(first + i);
       slots = {gathered_items_.data(), gathered_values_.data(), nullptr, count};
     }
     assert(slots.values);
@@ -277,7 +299,7 @@ void Worker::run_call() noexcept {
   code = call_function(slots.items, slots.values);
   now_ = os::now();
   if (slots.values == gathered_values_.data() && slots.values)
-    for (uint64_t i = 0; i < count; i++) run_.value_at(first + i) = gathered_values_[i];
+    for (uint64_t i = 0; i < count; i++) value_at(first + i) = gathered_values_[i];
   if (call_.out_of_memory) {
     run_.end_failed(PA_STATUS_NO_MEMORY, 0, "out of memory for the answers of a batch");
     call_.answers.clear();
@@ -309,7 +331,7 @@ void Worker::run_call() noexcept {
     }
     call_.wait_for = call_.server_wait_ns >= 0 && call_.wait_for != pa_call::kNobody ? first + i : pa_call::kNobody;
     note_success(lease_.first, first + i - lease_.first, duration);
-    void** value = run_.has_items_ ? run_.slots(first + i, 1).values : nullptr;
+    void** value = run_.has_items() ? run_.slots(lease_, first + i, 1).values : nullptr;
     if (!settle_failure(first + i, attempt, value)) return;
     if (call_.wait_for != pa_call::kNobody) call_.wait_for = first;  // it holds for all of the call
   }
@@ -334,16 +356,16 @@ bool Worker::settle_failure(uint64_t index, Attempt attempt, void** value) noexc
   const Verdict verdict = run_.job.fail(now_, lease_, index, failure, *this, wakes);
   run_.wake(wakes);
   if (lease_.revoked) {
-    drop_revoked(run_.work_.kind == Kind::items ? index : first + lease_.count);  // a call has run all of them
+    drop_revoked(run_.work().kind == Kind::items ? index : first + lease_.count);  // a call has run all of them
     return false;
   }
-  run_.release_items(first, index - first + (verdict == Verdict::final ? 1 : 0));
+  run_.release_items(lease_, first, index - first + (verdict == Verdict::final ? 1 : 0));
   after_settling();
   return true;
 }
 
 bool Worker::may_retry(uint64_t index, Attempt& attempt) noexcept {
-  const pa_retry& retry = run_.settings_.retry;
+  const pa_retry& retry = run_.settings().retry;
   if (!retry.retry_if) return true;
   pa_outcome outcome{};
   outcome.index = index;
@@ -352,7 +374,7 @@ bool Worker::may_retry(uint64_t index, Attempt& attempt) noexcept {
   outcome.message = attempt.message;
   outcome.attempts = lease_.attempt;
   outcome.duration_ns = attempt.duration_ns;
-  outcome.key = run_.keys_.find(index, false);
+  outcome.key = run_.key_of(lease_, index);
   const int32_t answer = retry.retry_if(retry.retry_ctx, &outcome);
   if (answer >= 0) return answer != 0;
   char text[PA_MESSAGE_MAX + 1];
@@ -372,7 +394,7 @@ bool Worker::settle_step(uint64_t done_until) noexcept {
     drop_revoked(done_until);
     return false;
   }
-  run_.release_items(first, done);
+  run_.release_items(lease_, first, done);
   after_settling();
   return go_on;
 }
@@ -384,15 +406,15 @@ void Worker::settle_lease(uint64_t done_until) noexcept {
   run_.job.complete(now_, lease_, done, *this, wakes);
   run_.wake(wakes);
   if (lease_.revoked) return drop_revoked(done_until);
-  run_.release_items(first, done);
+  run_.release_items(lease_, first, done);
   after_settling();
 }
 
 // The owner has gone, and given the items of this lease their outcomes: what was computed since comes too late.
 void Worker::drop_revoked(uint64_t run_until) noexcept {
-  if (run_.has_items_) {
-    for (uint64_t i = lease_.first; i < run_until; i++) run_.release_value(run_.value_at(i));
-    run_.release_items(lease_.first, lease_.count);
+  if (run_.has_items()) {
+    for (uint64_t i = lease_.first; i < run_until; i++) run_.release_value(value_at(i));
+    run_.release_items(lease_, lease_.first, lease_.count);
   }
 }
 
@@ -402,8 +424,7 @@ void Worker::note_success(uint64_t first, uint64_t count, nanos each) noexcept {
   success_duration_ns_ = lease_.attempt > 1 ? now_ - lease_.first_started : each;
   while (count) {
     const auto part = static_cast<uint32_t>(std::min<uint64_t>(count, UINT32_MAX));
-    if (!run_.receipts_.note(pen_, {first, part, lease_.attempt, success_duration_ns_}))
-      run_.out_of_memory_.store(true, std::memory_order_relaxed);
+    if (!run_.note_success(pen_, {first, part, lease_.attempt, success_duration_ns_})) run_.out_of_memory();
     first += part;
     count -= part;
   }
@@ -418,7 +439,7 @@ void Worker::note_stretch(uint64_t until, nanos at) noexcept {
 }
 
 void Worker::after_settling() noexcept {
-  if (run_.out_of_memory_.load(std::memory_order_relaxed))
+  if (run_.ran_out_of_memory())
     run_.end_failed(PA_STATUS_NO_MEMORY, 0, "out of memory for what is noted about items");
 }
 
@@ -429,20 +450,20 @@ void Worker::failed(uint64_t index, Verdict verdict) noexcept {
     failing_.code = 0;
     failing_.message = "";
   }
-  const bool noted = run_.notes_.write(index, failing_.code, lease_.attempt, failing_.duration_ns, failing_.message);
-  if (!noted) run_.out_of_memory_.store(true, std::memory_order_relaxed);
-  if (verdict != Verdict::final) return;
-  run_.set_states(index, 1, static_cast<uint8_t>(noted ? failing_.state : PA_ITEM_ABORTED));
-  if (noted && run_.job.config().observed) run_.completed({index, 1, lease_.attempt, failing_.duration_ns});
+  const bool noted = run_.notes.write(index, failing_.state, failing_.code, lease_.attempt, failing_.duration_ns,
+                                      failing_.message);
+  if (!noted) run_.out_of_memory();
+  if (verdict == Verdict::final)
+    run_.failed(index, noted ? failing_.state : PA_ITEM_ABORTED, lease_.attempt, failing_.duration_ns);
 }
 
 void Worker::succeeded(uint64_t first, uint64_t count) noexcept {
-  run_.completed({first, count, lease_.attempt, success_duration_ns_});
+  run_.succeeded(first, count, lease_.attempt, success_duration_ns_);
 }
 
 }  // namespace pa
 
-void pa_result::take_part(pa::nanos now) noexcept {
-  pa::Worker worker(*this, now);
+void pa::Record::take_part(nanos now) noexcept {
+  Worker worker(*this, now);
   worker.work();
 }

@@ -5,7 +5,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "capi/src/run_record.hpp"
+#include "capi/src/record.hpp"
 
 namespace pa {
 
@@ -37,7 +37,7 @@ class Answers {
 
 // The call that the user's function sees.
 struct pa_call {
-  pa_result* run = nullptr;
+  pa::Record* run = nullptr;
   uint64_t first = 0;             // index of the call's, or of the span's first item
   uint64_t count = 1;             // items of a batch or range call
   const pa_span* span = nullptr;  // item functions: how far the loop is
@@ -60,10 +60,14 @@ namespace pa {
 
 class Worker final : private Witness {
  public:
-  Worker(pa_result& run, nanos now) : run_(run), now_(now), span_size_(run.job.config().first_lease) {
+  Worker(Record& run, nanos now) : run_(run), now_(now), span_size_(run.job.config().first_lease) {
     call_.run = &run;
   }
+  // Takes and runs until there is nothing more to do.
   void work() noexcept;
+  // Runs what there is now, if there is something: one lease or one pull. For a thread that has other things to do.
+  Take visit() noexcept;
+  nanos come_back() const { return lease_.come_back; }
 
  private:
   // A failed attempt, as it is about to be settled.
@@ -74,13 +78,16 @@ class Worker final : private Witness {
     nanos duration_ns = 0;
   };
 
+  void run_lease() noexcept;
   void fetch() noexcept;
   uint64_t pull(uint64_t want, bool& end) noexcept;
   uint64_t name_items(uint64_t first, uint64_t count) noexcept;
+  void* item_at(uint64_t index) const { return *run_.slots(lease_, index, 1).items; }
+  void*& value_at(uint64_t index) const { return *run_.slots(lease_, index, 1).values; }
 
   void run_items() noexcept;
   void run_span(pa_span& span) noexcept;
-  void pace(uint64_t count, nanos before) noexcept;
+  bool pace(uint64_t count, nanos before) noexcept;
   void note_exception() noexcept;
   void run_call() noexcept;
   int32_t call_function(void* const* items, void** values) noexcept;
@@ -100,7 +107,7 @@ class Worker final : private Witness {
   void succeeded(uint64_t first, uint64_t count) noexcept override;
 
   // What every item needs comes first, on few cache lines: among a thousand sleepers each is cold.
-  pa_result& run_;
+  Record& run_;
   nanos now_;
   nanos success_duration_ns_ = 0;
   uint64_t span_size_;  // items between two looks at the clock

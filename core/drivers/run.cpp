@@ -82,20 +82,40 @@ void Run::wake(Wake& wake) noexcept {
     if (taker_sleepers_.load(std::memory_order_seq_cst)) os::futex_wake(taker_epoch_, wake.takers);
   }
   // Once all is resolved the owner only waits for the others to leave, and the last of them wakes it.
-  const bool others_will = job.all_resolved() && !job.config().detachable && !job.config().observed;
-  if (wake.owner && !others_will) {
-    owner_epoch_.fetch_add(1, std::memory_order_seq_cst);
-    if (owner_sleepers_.load(std::memory_order_seq_cst)) os::futex_wake(owner_epoch_, UINT32_MAX);
-  }
+  const JobConfig& config = job.config();
+  const bool others_will = job.all_resolved() && !config.detachable && !config.observed && !config.stream;
+  if (wake.owner && !others_will) wake_owner();
   wake = {};
+}
+
+void Run::wake_owner() noexcept {
+  owner_epoch_.fetch_add(1, std::memory_order_seq_cst);
+  if (owner_sleepers_.load(std::memory_order_seq_cst)) os::futex_wake(owner_epoch_, UINT32_MAX);
+  if (const int fd = owner_fd_.load(std::memory_order_seq_cst); fd >= 0) os::raise_event(fd);
 }
 
 // May run in a signal handler.
 void Run::notified() noexcept {
   taker_epoch_.fetch_add(1, std::memory_order_seq_cst);
   os::futex_wake(taker_epoch_, UINT32_MAX);
-  owner_epoch_.fetch_add(1, std::memory_order_seq_cst);
-  os::futex_wake(owner_epoch_, UINT32_MAX);
+  wake_owner();
+}
+
+Run::~Run() { os::close_event(owner_fd_.load(std::memory_order_relaxed)); }
+
+int Run::owner_fd() noexcept {
+  int fd = owner_fd_.load(std::memory_order_relaxed);
+  if (fd >= 0) return fd;
+  fd = os::open_event();
+  owner_fd_.store(fd, std::memory_order_seq_cst);
+  if (fd >= 0) os::raise_event(fd);  // what came before is there already
+  return fd;
+}
+
+bool Run::rearm_owner_fd() noexcept {
+  const int fd = owner_fd_.load(std::memory_order_relaxed);
+  if (fd >= 0) os::clear_event(fd);
+  return fd >= 0;
 }
 
 // ---------------------------------------------------------------------------------------------------------- takers
@@ -181,8 +201,7 @@ bool Run::left() noexcept {
   const uint32_t active = active_.fetch_sub(1, std::memory_order_acq_rel) - 1;
   if (active == 0) return true;
   if (active == 1) {  // what is left is the owner, who may be waiting for that
-    owner_epoch_.fetch_add(1, std::memory_order_seq_cst);
-    if (owner_sleepers_.load(std::memory_order_seq_cst)) os::futex_wake(owner_epoch_, UINT32_MAX);
+    wake_owner();
   }
   release();
   return false;

@@ -37,7 +37,7 @@ class Run : public PoolTask, private Listener {
 
  protected:
   explicit Run(const JobConfig& config) : job(config) {}  // throws std::bad_alloc
-  virtual ~Run() = default;
+  virtual ~Run();
 
   // Lets the stop token and the limiter wake this run, from now until it is quiescent. Throws std::bad_alloc.
   void listen();
@@ -53,6 +53,15 @@ class Run : public PoolTask, private Listener {
   virtual void attend() noexcept {}
   // Nothing will touch what belongs to the user any more. Called exactly once.
   virtual void quiescent() noexcept {}
+
+  // Like takers, the owner reads its epoch before it looks whether it has to sleep.
+  uint32_t owner_epoch() const { return owner_epoch_.load(std::memory_order_seq_cst); }
+  void sleep_as_owner(uint32_t seen, nanos now, nanos until) noexcept {
+    sleep(owner_epoch_, owner_sleepers_, seen, now, until);
+  }
+  // A descriptor that is readable when the owner was woken since rearm_owner_fd(). -1 with errno if there can be none.
+  int owner_fd() noexcept;
+  bool rearm_owner_fd() noexcept;  // false: there is none
 
   void await_others() noexcept;
   // How many threads took part so far, the owner included.
@@ -72,10 +81,12 @@ class Run : public PoolTask, private Listener {
   void notified() noexcept override;
   void become_quiescent() noexcept;
   void call_helpers() noexcept;
+  void wake_owner() noexcept;
   bool sleep(std::atomic<uint32_t>& epoch, std::atomic<uint32_t>& sleepers, uint32_t seen, nanos now, nanos until) noexcept;
 
   bool listening_ = false;
   uint32_t helpers_ = 0;
+  std::atomic<int> owner_fd_{-1};
   // All that threads write when they come, sleep, wake and go is on one cache line: in a short run each of those that has to
   // pass from one to the other is noticed.
   alignas(64) std::atomic<uint32_t> references_{1};

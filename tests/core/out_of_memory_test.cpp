@@ -93,7 +93,7 @@ Story tell(const JobConfig& config, long succeeding) {
         if (take == Take::pull) {
           const uint64_t got = std::min<uint64_t>(lease.count, 20 - supplied);
           supplied += got;
-          job.supply(now, got, supplied == 20, wake);
+          job.supply(now, got, supplied == 20, 0, wake);
         }
         if (take != Take::lease) continue;
         idle = 0;

@@ -1,0 +1,415 @@
+// Streams: the consumer's part, and their functions of the ABI.
+#include "capi/src/iter.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+#include <vector>
+
+#include "capi/src/map.hpp"
+
+using pa::Chunk;
+using pa::End;
+using pa::kNever;
+using pa::nanos;
+using pa::Next;
+using pa::Slots;
+using pa::StreamStorage;
+using pa::Take;
+using pa::Unrun;
+using pa::Wake;
+
+namespace {
+
+// While items take less than this, the consumer runs some of them where it would have to wait: going to sleep costs as much.
+constexpr nanos kShort = 50'000;
+// A consumer that has not come for so long is busy with something else, and its place as a taker is free.
+constexpr nanos kAway = 1'000'000;
+
+pa::JobConfig stream_config(const pa::Settings& settings, const pa::Work& work, nanos now,
+                            const std::unique_ptr<pa_limiter>& own) {
+  pa::JobConfig config = pa::job_config(settings, work.kind, work.count, true, now, 0, limiter_of(settings, own));
+  config.stream = true;
+  config.ordered = settings.ordered != 0;
+  config.observed = false;         // the consumer sees each item by itself
+  config.owner_concludes = false;  // what the consumer still has to do can't fail the run
+  config.lease_max = std::min<uint64_t>(config.lease_max, 4096);
+  return config;
+}
+
+// Must the thread that waits in pa_iter_next be able to return at any time?
+bool needs_consumer(const pa::JobConfig& config, const pa::Settings& settings) {
+  return config.deadline != kNever || config.stop || config.detachable || settings.on_progress || settings.on_result ||
+         settings.worker_start || settings.worker_stop;
+}
+
+}  // namespace
+
+// ---------------------------------------------------------------------------------------------------------- life
+
+pa_iter::pa_iter(const pa::Work& work, const pa::Settings& settings, nanos now)
+    : pa_iter(work, settings, now, make_own_limiter(settings)) {
+  listen();
+  take_over();
+}
+
+pa_iter::pa_iter(const pa::Work& work, const pa::Settings& settings, nanos now, std::unique_ptr<pa_limiter> own)
+    : Record(work, settings, stream_config(settings, work, now, own), std::move(own)),
+      helps_(is_inline() || !needs_consumer(job.config(), settings)),
+      // A source may block in `next`: one taker more than workers, so that this holds up no call.
+      all_takers_(is_inline() ? 0 : job.config().workers + 1),
+      storage_(std::max<uint64_t>(1, job.config().batch_max)),
+      visitor_(helps_ ? std::make_unique<pa::Worker>(*this, now) : nullptr),
+      announces_(settings.on_result || settings.on_progress),
+      wanted_takers_(all_takers_) {}
+
+bool pa_iter::start() noexcept {
+  if (!all_takers_) return true;
+  takers_.store(all_takers_, std::memory_order_relaxed);
+  const uint32_t coming = pa::pool::submit(*this, all_takers_);
+  takers_.fetch_sub(all_takers_ - coming, std::memory_order_relaxed);
+  return coming != 0;
+}
+
+// Ends the run if need be; nothing of it is handed out any more.
+void pa_iter::close() noexcept {
+  if (from_before_fork()) return;  // its threads are not in this process: what they used can't be taken apart safely
+  Wake wakes;
+  job.end_as(End::cancelled, wakes);
+  job.abandon();
+  wake(wakes);
+  put_chunk_away();
+  pa::pool::withdraw(*this);
+  let_go();
+  while (const auto unrun = job.drain()) give_up(*unrun);
+  owner_leaves();
+  release();
+}
+
+// Waits until nothing runs any more, or leaves what runs to itself.
+void pa_iter::let_go() noexcept {
+  if (std::exchange(let_go_, true)) return;
+  if (job.config().detachable) {
+    try {
+      std::vector<Unrun> taken;
+      job.revoke(taken);
+      for (const Unrun& unrun : taken) storage_.drop(unrun.cookie, unrun.count);  // the worker has its own share
+      return;
+    } catch (const std::bad_alloc&) {
+      // Then it is waited for.
+    }
+  }
+  await_others();
+  pa::pool::withdraw(*this);  // the last of them may have called others
+}
+
+// What the consumer will not get.
+void pa_iter::give_up(const Unrun& unrun) noexcept {
+  const Slots slots = StreamStorage::slots(unrun.cookie, unrun.first, unrun.count);
+  if (unrun.done) {
+    for (uint64_t i = 0; i < unrun.count && !unrun.failed; i++) release_value(slots.values[i]);
+    if (unrun.failed) notes.erase(unrun.first);
+    storage_.drop(unrun.cookie, unrun.count);
+  } else {
+    release_items_of(slots);
+    storage_.drop(unrun.cookie, 2 * unrun.count);
+  }
+}
+
+void pa_iter::quiescent() noexcept {
+  storage_.close();
+  Record::quiescent();
+}
+
+// ---------------------------------------------------------------------------------------------------------- for workers
+
+Slots pa_iter::room_for(pa::Lease& lease, uint64_t want) {
+  StreamStorage::Block& block = storage_.open(lease.first);
+  lease.cookie = StreamStorage::cookie(block);
+  return StreamStorage::slots(lease.cookie, lease.first, std::min(want, block.capacity - block.filled));
+}
+
+void pa_iter::delivered(const pa::Lease& lease, uint64_t got) noexcept {
+  storage_.fill(StreamStorage::of(lease.cookie), got);
+}
+
+void pa_iter::refuse_inputs(const pa::Lease& lease, uint64_t first, uint64_t count) noexcept {
+  if (!count) return;
+  release_items_of(StreamStorage::slots(lease.cookie, first, count));
+  storage_.drop(lease.cookie, 2 * count);
+}
+
+void pa_iter::name(const pa::Lease& lease, uint64_t, const pa_key& key) {
+  StreamStorage::Block& block = StreamStorage::of(lease.cookie);
+  if (!block.keys) block.keys = new pa::Keys;
+  block.keys->append(key);
+}
+
+pa_key pa_iter::key_at(uint64_t cookie, uint64_t index) const {
+  const StreamStorage::Block& block = StreamStorage::of(cookie);
+  return block.keys ? block.keys->find(index - block.first, from_before_fork()) : pa_key{};
+}
+
+void pa_iter::release_items(const pa::Lease& lease, uint64_t first, uint64_t count) noexcept {
+  if (!count) return;
+  release_items_of(StreamStorage::slots(lease.cookie, first, count));
+  storage_.drop(lease.cookie, count);
+}
+
+bool pa_iter::dismisses_taker(nanos now) noexcept {
+  if (!helps_ || is_inline()) return false;
+  const uint32_t wanted = wanted_takers_.load(std::memory_order_relaxed);
+  uint32_t takers = takers_.load(std::memory_order_relaxed);
+  while (takers > wanted)
+    if (takers_.compare_exchange_weak(takers, takers - 1, std::memory_order_relaxed)) return true;
+  const bool away = now - consumer_seen_.load(std::memory_order_relaxed) > kAway;
+  if (wanted < all_takers_ && away && job.end() == End::none) call_takers();
+  return false;
+}
+
+// ---------------------------------------------------------------------------------------------------------- the consumer
+
+// All takers are needed: the consumer is none at present.
+void pa_iter::call_takers() noexcept {
+  wanted_takers_.store(all_takers_, std::memory_order_relaxed);
+  uint32_t takers = takers_.load(std::memory_order_relaxed);
+  while (takers < all_takers_)
+    if (takers_.compare_exchange_weak(takers, all_takers_, std::memory_order_relaxed)) {
+      const uint32_t missing = all_takers_ - takers;
+      takers_.fetch_sub(missing - pa::pool::submit(*this, missing), std::memory_order_relaxed);
+      return;
+    }
+}
+
+// Runs something, instead of waiting for it.
+bool pa_iter::help() noexcept {
+  if (!helps_ || (!is_inline() && !items_are_short_)) return false;
+  wanted_takers_.store(std::max(1u, job.config().workers - 1), std::memory_order_relaxed);
+  const Take take = visitor_->visit();
+  return take == Take::lease || take == Take::pull;
+}
+
+// The values of a chunk that was handed out belong to the program; those that were not, to nobody.
+void pa_iter::put_chunk_away() noexcept {
+  if (!chunk_.count) return;
+  if (chunk_.failed)
+    notes.erase(chunk_.first);
+  else
+    for (; at_ < chunk_.count; at_++) release_value(values_[at_]);
+  storage_.drop(chunk_.cookie, chunk_.count);
+  chunk_.count = at_ = 0;
+}
+
+pa_iter::Got pa_iter::wait_for_chunk(nanos until) noexcept {
+  put_chunk_away();
+  consumer_seen_.store(kNever, std::memory_order_relaxed);
+  nanos now = pa::os::now();
+  Got got = Got::nothing;
+  for (;; now = pa::os::now()) {
+    const uint32_t seen = owner_epoch();
+    Wake wakes;
+    const Next next = job.next(now, chunk_, wakes);
+    if (wakes) wake(wakes);
+    if (next == Next::chunk) {
+      values_ = StreamStorage::slots(chunk_.cookie, chunk_.first, chunk_.count).values;
+      items_are_short_ = chunk_.duration_ns < kShort;
+      got = Got::chunk;
+      break;
+    }
+    if (next == Next::done) {
+      got = Got::over;
+      break;
+    }
+    if (job.config().detachable && job.end() != End::none && !let_go_) {
+      let_go();
+      continue;
+    }
+    if ((now < until || is_inline()) && help()) continue;
+    if (now >= until) break;
+    if (helps_) call_takers();
+    nanos wake_at = std::min(until, job.config().deadline);
+    if (is_inline()) wake_at = std::min(wake_at, visitor_->come_back());  // nobody else keeps the time
+    sleep_as_owner(seen, now, wake_at);
+  }
+  consumer_seen_.store(now, std::memory_order_relaxed);
+  return got;
+}
+
+void pa_iter::fill(pa_outcome& outcome) const noexcept {
+  outcome = {};
+  outcome.index = chunk_.first + at_;
+  outcome.attempts = chunk_.attempts;
+  outcome.duration_ns = chunk_.duration_ns;
+  outcome.message = "";
+  if (settings_.item_key) outcome.key = key_at(chunk_.cookie, outcome.index);
+  if (!chunk_.failed) {
+    outcome.value = values_[at_];
+    return;
+  }
+  outcome.state = PA_ITEM_FAILED;
+  outcome.message = "the function returned a failure";
+  const pa::Note* note = notes.find(outcome.index, from_before_fork());
+  if (!note) return;  // there was no memory for it, and the run has failed
+  outcome.state = note->state;
+  outcome.code = note->code;
+  outcome.duration_ns = note->duration_ns;
+  if (note->message) outcome.message = note->message.get();
+}
+
+// Tells the callbacks of an item that is about to be handed out.
+bool pa_iter::announce(const pa_outcome& outcome) noexcept {
+  if (settings_.on_result) {
+    if (const int32_t code = settings_.on_result(settings_.result_ctx, &outcome)) {
+      end_failed(PA_STATUS_CALLBACK, code, "on_result returned %d for index %llu", code,
+                 static_cast<unsigned long long>(outcome.index));
+      return false;
+    }
+  }
+  announced_++;
+  if (settings_.on_progress) {
+    const uint64_t admitted = job.admitted();
+    const uint64_t total = work_.count == PA_UNSIZED ? admitted : std::max(work_.count, admitted);
+    if (const int32_t code = settings_.on_progress(settings_.progress_ctx, announced_, total)) {
+      end_failed(PA_STATUS_CALLBACK, code, "on_progress returned %d after %llu items", code,
+                 static_cast<unsigned long long>(announced_));
+      return false;
+    }
+  }
+  return true;
+}
+
+pa_status pa_iter::say_over(pa_error* error) noexcept {
+  over_ = true;
+  return job.end() == End::failed ? report_failure(error) : PA_STATUS_DONE;
+}
+
+pa_status pa_iter::refill(nanos timeout_ns, pa_error* error) noexcept {
+  if (from_before_fork()) return pa::forked(error, "iter");
+  if (over_) return say_over(error);
+  const nanos until = timeout_ns < 0 ? kNever : timeout_ns == 0 ? 0 : pa::after(pa::os::now(), timeout_ns);
+  Got got = wait_for_chunk(until);
+  if (got == Got::nothing && rearm_owner_fd()) got = wait_for_chunk(0);  // it may have come just before
+  switch (got) {
+    case Got::chunk:
+      return PA_STATUS_OK;
+    case Got::over:
+      return say_over(error);
+    case Got::nothing:
+      return PA_STATUS_TIMEOUT;
+  }
+  return PA_STATUS_TIMEOUT;
+}
+
+pa_status pa_iter::next(nanos timeout_ns, pa_outcome& outcome, pa_error* error) noexcept {
+  if (at_ == chunk_.count)
+    if (const pa_status status = refill(timeout_ns, error)) return status;
+  fill(outcome);
+  if (announces_ && !announce(outcome)) return say_over(error);
+  at_++;
+  return PA_STATUS_OK;
+}
+
+pa_status pa_iter::next_many(pa_outcome& first, void**& values, size_t& count, pa_error* error) noexcept {
+  if (at_ == chunk_.count)
+    if (const pa_status status = refill(-1, error)) return status;
+  fill(first);
+  values = chunk_.failed ? &none_ : values_ + at_;
+  count = settings_.item_key || announces_ ? 1 : chunk_.count - at_;
+  none_ = nullptr;
+  if (announces_ && !announce(first)) return say_over(error);
+  at_ += count;
+  return PA_STATUS_OK;
+}
+
+int32_t pa_iter::fd(pa_error* error) noexcept {
+  if (from_before_fork()) return pa::forked(error, "iter");
+  if (is_inline()) return PA_INVALID(error, "options.executor must not be PA_EXECUTOR_INLINE: nothing runs between the calls");
+  const int fd = owner_fd();
+  return fd >= 0 ? fd : pa::report(error, PA_STATUS_SYSTEM, errno, "no descriptor could be made: %s", std::strerror(errno));
+}
+
+// ---------------------------------------------------------------------------------------------------------- the ABI
+
+namespace {
+
+pa_status open(pa::Work& work, bool has_function, const pa_source* source, const pa_options* options, pa_iter** iter,
+               pa_error* error) {
+  if (iter) *iter = nullptr;
+  return pa::guarded(error, [&]() -> pa_status {
+    if (!iter) return PA_INVALID(error, "iter must not be NULL");
+    if (!has_function) return PA_INVALID(error, "fn must not be NULL");
+    if (!work.loop) return PA_INVALID(error, "loop must not be NULL: pass pa_item_loop");
+    if (const pa_status status = pa::read_source(source, work, error)) return status;
+    const nanos now = pa::os::now();
+    pa::Settings settings;
+    if (const pa_status status = pa::read_options(options, work.kind, true, settings, error)) return status;
+    auto* const made = new pa_iter(work, settings, now);
+    if (!made->start()) {
+      const int32_t reason = errno;
+      made->abandon();
+      return pa::report(error, PA_STATUS_SYSTEM, reason, "no thread could be made: %s", std::strerror(reason));
+    }
+    *iter = made;
+    return PA_STATUS_OK;
+  });
+}
+
+}  // namespace
+
+pa_status pa_iter_open_loop(pa_loop_fn loop, pa_fn fn, void* ctx, const pa_source* source, const pa_options* options,
+                            pa_iter** iter, pa_error* error) {
+  pa::Work work;
+  work.loop = loop;
+  work.fn = fn;
+  work.ctx = ctx;
+  return open(work, fn != nullptr, source, options, iter, error);
+}
+
+pa_status(pa_iter_open)(pa_fn fn, void* ctx, const pa_source* source, const pa_options* options, pa_iter** iter,
+                        pa_error* error) {
+  return pa_iter_open_loop(pa_item_loop, fn, ctx, source, options, iter, error);
+}
+
+pa_status pa_iter_open_batch(pa_batch_fn fn, void* ctx, const pa_source* source, const pa_options* options, pa_iter** iter,
+                             pa_error* error) {
+  pa::Work work;
+  work.kind = pa::Kind::batch;
+  work.batch_fn = fn;
+  work.ctx = ctx;
+  return open(work, fn != nullptr, source, options, iter, error);
+}
+
+pa_status pa_iter_next(pa_iter* iter, pa_outcome* outcome, pa_error* error) {
+  if (!iter) return PA_INVALID(error, "iter must not be NULL");
+  if (!outcome) return PA_INVALID(error, "outcome must not be NULL");
+  return iter->next(-1, *outcome, error);
+}
+
+pa_status pa_iter_next_timeout(pa_iter* iter, int64_t timeout_ns, pa_outcome* outcome, pa_error* error) {
+  if (!iter) return PA_INVALID(error, "iter must not be NULL");
+  if (!outcome) return PA_INVALID(error, "outcome must not be NULL");
+  if (timeout_ns < -1)
+    return PA_INVALID(error, "timeout_ns must be >= 0, or -1 for none, got %lld", static_cast<long long>(timeout_ns));
+  return iter->next(timeout_ns, *outcome, error);
+}
+
+pa_status pa_iter_next_many(pa_iter* iter, pa_outcome* first, void*** values, size_t* count, pa_error* error) {
+  if (!iter) return PA_INVALID(error, "iter must not be NULL");
+  if (!first) return PA_INVALID(error, "first must not be NULL");
+  if (!values) return PA_INVALID(error, "values must not be NULL");
+  if (!count) return PA_INVALID(error, "count must not be NULL");
+  return iter->next_many(*first, *values, *count, error);
+}
+
+int32_t pa_iter_fd(pa_iter* iter, pa_error* error) {
+  return iter ? iter->fd(error) : PA_INVALID(error, "iter must not be NULL");
+}
+
+int32_t pa_iter_end(const pa_iter* iter) { return iter ? iter->end() : PA_END_NONE; }
+
+uint64_t pa_iter_batch_size(const pa_iter* iter) { return iter ? iter->batch_size() : 0; }
+
+void pa_iter_close(pa_iter* iter) {
+  if (iter) iter->close();
+}

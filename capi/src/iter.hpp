@@ -1,0 +1,82 @@
+// A run that hands its outcomes out: what stands behind pa_iter.
+#pragma once
+#include <atomic>
+#include <memory>
+
+#include "capi/src/record.hpp"
+#include "capi/src/stream_storage.hpp"
+#include "capi/src/worker.hpp"
+
+struct pa_iter final : pa::Record {
+  // The settings have been checked. Throws std::bad_alloc, and has then taken nothing over.
+  pa_iter(const pa::Work& work, const pa::Settings& settings, pa::nanos now);
+
+  // Lets takers come. False with errno: not even one thread could be made, and nothing has happened.
+  bool start() noexcept;
+
+  // ---- the consumer; one call at a time
+  pa_status next(pa::nanos timeout_ns, pa_outcome& outcome, pa_error* error) noexcept;
+  pa_status next_many(pa_outcome& first, void**& values, size_t& count, pa_error* error) noexcept;
+  int32_t fd(pa_error* error) noexcept;
+  void close() noexcept;
+
+  int32_t end() const { return over_ ? public_end() : PA_END_NONE; }
+  uint64_t batch_size() const { return work_.kind == pa::Kind::batch ? job.batch_size() : 0; }
+
+ private:
+  pa_iter(const pa::Work& work, const pa::Settings& settings, pa::nanos now, std::unique_ptr<pa_limiter> own);
+  ~pa_iter() override = default;
+
+  enum class Got { chunk, nothing, over };
+
+  // ---- for workers
+  pa::Slots slots(const pa::Lease& lease, uint64_t first, uint64_t count) const override {
+    return pa::StreamStorage::slots(lease.cookie, first, count);
+  }
+  pa::Slots room_for(pa::Lease& lease, uint64_t want) override;
+  void delivered(const pa::Lease& lease, uint64_t got) noexcept override;
+  void refuse_inputs(const pa::Lease& lease, uint64_t first, uint64_t count) noexcept override;
+  void name(const pa::Lease& lease, uint64_t index, const pa_key& key) override;
+  pa_key key_of(const pa::Lease& lease, uint64_t index) const override { return key_at(lease.cookie, index); }
+  bool note_success(pa::Receipts::Pen&, const pa::Receipt&) noexcept override { return true; }  // the job's chunks say it
+  void failed(uint64_t, int32_t, uint32_t, pa::nanos) noexcept override {}
+  void succeeded(uint64_t, uint64_t, uint32_t, pa::nanos) noexcept override {}
+  void release_items(const pa::Lease& lease, uint64_t first, uint64_t count) noexcept override;
+  bool dismisses_taker(pa::nanos now) noexcept override;
+  void quiescent() noexcept override;
+
+  pa_key key_at(uint64_t cookie, uint64_t index) const;
+
+  // ---- the consumer
+  Got wait_for_chunk(pa::nanos until) noexcept;
+  bool help() noexcept;
+  void call_takers() noexcept;
+  void put_chunk_away() noexcept;
+  pa_status refill(pa::nanos timeout_ns, pa_error* error) noexcept;
+  void fill(pa_outcome& outcome) const noexcept;
+  bool announce(const pa_outcome& outcome) noexcept;
+  pa_status say_over(pa_error* error) noexcept;
+  void let_go() noexcept;
+  void give_up(const pa::Unrun& unrun) noexcept;
+
+  const bool helps_;           // the consumer may run items: nothing needs its attention meanwhile
+  const uint32_t all_takers_;  // of the pool
+  pa::StreamStorage storage_;
+  std::unique_ptr<pa::Worker> visitor_;  // the consumer as a taker
+
+  // What the consumer reads from with each call.
+  pa::Chunk chunk_;
+  uint64_t at_ = 0;  // of the chunk
+  void** values_ = nullptr;
+  const bool announces_;  // on_result or on_progress
+  bool items_are_short_ = false;
+  bool over_ = false;
+  bool let_go_ = false;
+  uint64_t announced_ = 0;
+  void* none_ = nullptr;
+
+  // Takers come and go: while the consumer helps there is one less.
+  alignas(64) std::atomic<uint32_t> wanted_takers_;
+  std::atomic<uint32_t> takers_{0};
+  std::atomic<pa::nanos> consumer_seen_{0};
+};

@@ -1,0 +1,85 @@
+#include "capi/src/record.hpp"
+
+#include <cstdarg>
+#include <cstdio>
+
+namespace pa {
+
+std::unique_ptr<pa_limiter> make_own_limiter(const Settings& settings) {
+  return settings.rate.count > 0 ? std::make_unique<pa_limiter>(settings.own_rate) : nullptr;
+}
+
+Limiter* limiter_of(const Settings& settings, const std::unique_ptr<pa_limiter>& own) {
+  return own ? &own->limiter : settings.limiter ? &settings.limiter->limiter : nullptr;
+}
+
+Record::Record(const Work& work, const Settings& settings, const JobConfig& config, std::unique_ptr<pa_limiter>&& own)
+    : Run(config),
+      work_(work),
+      settings_(settings),
+      own_limiter_(std::move(own)),
+      commits_each_(config.observed || config.detachable || settings.item_timeout_ns > 0),
+      release_item_(work.from_source() ? work.source.release_item : settings.release_item),
+      release_item_ctx_(work.from_source() ? work.source.ctx : settings.release_ctx) {}
+
+void Record::take_over() noexcept {
+  if (settings_.limiter) settings_.limiter->retain();
+  if (settings_.stop) settings_.stop->retain();
+}
+
+void Record::abandon() noexcept {
+  unlisten();
+  pa_limiter_release(settings_.limiter);
+  pa_stop_release(settings_.stop);
+  release();
+}
+
+void Record::quiescent() noexcept {
+  if (work_.source.release) work_.source.release(work_.source.ctx);
+  if (settings_.on_quiescent) settings_.on_quiescent(settings_.quiescent_ctx);
+  pa_limiter_release(settings_.limiter);
+  pa_stop_release(settings_.stop);
+}
+
+void Record::end_failed(pa_status status, int32_t detail, const char* format, ...) noexcept {
+  Wake wakes;
+  {
+    std::lock_guard lock(failure_mutex_);
+    if (!job.end_as(End::failed, wakes)) return;
+    failure_.status = status;
+    failure_.detail = detail;
+    va_list arguments;
+    va_start(arguments, format);
+    std::vsnprintf(failure_.message, sizeof failure_.message, format, arguments);
+    va_end(arguments);
+  }
+  wake(wakes);
+}
+
+pa_status Record::report_failure(pa_error* error) const noexcept {
+  std::unique_lock lock(failure_mutex_, std::defer_lock);
+  if (!from_before_fork()) lock.lock();
+  if (failure_.status == PA_STATUS_OK) return no_memory(error);  // the job itself ran out of it
+  if (error) *error = failure_;
+  return failure_.status;
+}
+
+int32_t Record::public_end() const {
+  switch (job.end()) {
+    case End::none:
+      return PA_END_NONE;
+    case End::completed:
+      return PA_END_COMPLETED;
+    case End::timed_out:
+      return PA_END_TIMED_OUT;
+    case End::aborted:
+      return PA_END_ABORTED;
+    case End::cancelled:
+      return PA_END_CANCELLED;
+    case End::failed:
+      return PA_END_FAILED;
+  }
+  return PA_END_NONE;
+}
+
+}  // namespace pa
