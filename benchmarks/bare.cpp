@@ -4,6 +4,11 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <utility>
+#include <vector>
 
 #include "bodies.hpp"
 #include "harness.hpp"
@@ -23,6 +28,84 @@ void bare_counter(Team& team, const Loop& loop, uint64_t step) {
     for (uint64_t first; (first = next.fetch_add(step, std::memory_order_relaxed)) < loop.count;)
       serial(loop.body, loop.ctx, loop.items, loop.values, first, std::min(first + step, loop.count));
   });
+}
+
+namespace {
+
+struct BareStream {
+  struct Part {
+    std::vector<void*> items, values;
+  };
+  const pa_fn body;
+  void* const ctx;
+  const uint64_t count, chunk;
+  std::mutex mutex;
+  std::condition_variable done_or_room;
+  std::vector<std::unique_ptr<Part>> done, spare;
+  uint64_t at = 0, out = 0;
+
+  // With the lock held: takes the next part, computes it without the lock, and puts it onto the list. False: no more, or no room.
+  bool make_one(std::unique_lock<std::mutex>& lock) {
+    if (at == count || out == 32) return false;
+    const uint64_t first = at, some = std::min(chunk, count - at);
+    at += some;
+    out++;
+    std::unique_ptr<Part> part;
+    if (spare.empty()) {
+      part = std::make_unique<Part>();
+    } else {
+      part = std::move(spare.back());
+      spare.pop_back();
+    }
+    lock.unlock();
+    part->items.resize(some);
+    part->values.resize(some);
+    for (uint64_t i = 0; i < some; i++) part->items[i] = reinterpret_cast<void*>(static_cast<uintptr_t>(first + i));
+    serial(body, ctx, part->items.data(), part->values.data(), 0, some);
+    lock.lock();
+    done.push_back(std::move(part));
+    return true;
+  }
+
+  void help() {
+    std::unique_lock lock(mutex);
+    while (at < count) {
+      if (make_one(lock))
+        done_or_room.notify_one();
+      else
+        done_or_room.wait(lock, [&] { return at == count || out < 32; });
+    }
+    done_or_room.notify_one();
+  }
+
+  uint64_t consume() {
+    uint64_t sum = 0;
+    std::unique_lock lock(mutex);
+    for (;;) {
+      if (done.empty()) {
+        if (make_one(lock)) continue;
+        if (!out) return sum;
+        done_or_room.wait(lock, [&] { return !done.empty(); });
+      }
+      std::unique_ptr<Part> part = std::move(done.back());
+      done.pop_back();
+      lock.unlock();
+      for (const void* value : part->values) sum += reinterpret_cast<uintptr_t>(value);
+      lock.lock();
+      spare.push_back(std::move(part));
+      if (out-- == 32) done_or_room.notify_one();
+    }
+  }
+};
+
+}  // namespace
+
+uint64_t bare_stream(pa_fn body, void* ctx, uint64_t count, uint64_t chunk) {
+  BareStream stream{body, ctx, count, chunk, {}, {}, {}, {}, 0, 0};
+  std::thread helper([&] { stream.help(); });
+  const uint64_t sum = stream.consume();
+  helper.join();
+  return sum;
 }
 
 SmallLoop::SmallLoop(const Loop& loop) : loop_(loop), next_(loop.count), helper_([this] { serve(); }) {

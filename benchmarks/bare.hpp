@@ -16,6 +16,10 @@ void bare_static(Team& team, const Loop& loop);
 // Each thread takes `step` items at a time from one counter.
 void bare_counter(Team& team, const Loop& loop, uint64_t step);
 
+// A stream of the items 0 ... count-1 in chunks: a helper and the caller, who adds the values up, take turns at a source and a
+// list of chunks that are done, both under one mutex. At most 32 chunks are ahead. Returns the sum.
+uint64_t bare_stream(pa_fn body, void* ctx, uint64_t count, uint64_t chunk);
+
 // For small loops: a helper that spins for 100 us before it sleeps, on another CPU than the caller's, where the kernel would
 // often wake it; and a caller that waits for no helper that came too late. One array of items for its lifetime: a late
 // helper may look at it at any time.

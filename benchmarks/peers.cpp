@@ -3,6 +3,7 @@
 #include <tbb/blocked_range.h>
 #include <tbb/global_control.h>
 #include <tbb/parallel_for.h>
+#include <tbb/parallel_pipeline.h>
 
 #include <algorithm>
 #include <execution>
@@ -64,6 +65,50 @@ void openmp_dynamic(const Loop& loop, uint32_t threads) {
 void std_transform(const Loop& loop) {
   std::transform(std::execution::par, loop.items, loop.items + loop.count, loop.values,
                  [body = loop.body, ctx = loop.ctx](void* item) { return call(body, ctx, item); });
+}
+
+uint64_t tbb_pipeline(pa_fn body, void* ctx, uint64_t count) {
+  uint64_t at = 0, sum = 0;
+  const auto source = [&](tbb::flow_control& flow) -> uint64_t {
+    if (at == count) {
+      flow.stop();
+      return 0;
+    }
+    return at++;
+  };
+  const auto work = [=](uint64_t item) { return call(body, ctx, reinterpret_cast<void*>(static_cast<uintptr_t>(item))); };
+  const auto sink = [&](void* value) { sum += reinterpret_cast<uintptr_t>(value); };
+  tbb::parallel_pipeline(64, tbb::make_filter<void, uint64_t>(tbb::filter_mode::serial_in_order, source) &
+                                 tbb::make_filter<uint64_t, void*>(tbb::filter_mode::parallel, work) &
+                                 tbb::make_filter<void*, void>(tbb::filter_mode::serial_out_of_order, sink));
+  return sum;
+}
+
+uint64_t tbb_pipeline_in_chunks(pa_fn body, void* ctx, uint64_t count, uint64_t chunk) {
+  using Values = std::vector<void*>;
+  uint64_t at = 0, sum = 0;
+  const auto source = [&](tbb::flow_control& flow) -> Values* {
+    if (at == count) {
+      flow.stop();
+      return nullptr;
+    }
+    auto* values = new Values;
+    values->reserve(chunk);
+    while (values->size() < chunk && at < count) values->push_back(reinterpret_cast<void*>(static_cast<uintptr_t>(at++)));
+    return values;
+  };
+  const auto work = [=](Values* values) {
+    for (void*& value : *values) value = call(body, ctx, value);
+    return values;
+  };
+  const auto sink = [&](Values* values) {
+    for (const void* value : *values) sum += reinterpret_cast<uintptr_t>(value);
+    delete values;
+  };
+  tbb::parallel_pipeline(16, tbb::make_filter<void, Values*>(tbb::filter_mode::serial_in_order, source) &
+                                 tbb::make_filter<Values*, Values*>(tbb::filter_mode::parallel, work) &
+                                 tbb::make_filter<Values*, void>(tbb::filter_mode::serial_out_of_order, sink));
+  return sum;
 }
 
 std::vector<void*> tbb_fresh(pa_fn body, void* const* items, uint64_t count) {

@@ -31,6 +31,11 @@ void std_transform(const Loop& loop);
 // The values in a vector that is made for them.
 std::vector<void*> tbb_fresh(pa_fn body, void* const* items, uint64_t count);
 
+// Pipelines over the items 0 ... count-1: a serial source, the body in parallel, a serial sink that adds the values up. Each returns
+// the sum.
+uint64_t tbb_pipeline(pa_fn body, void* ctx, uint64_t count);
+uint64_t tbb_pipeline_in_chunks(pa_fn body, void* ctx, uint64_t count, uint64_t chunk);
+
 struct RayonValuesDeleter {
   void operator()(void* values) const;
 };

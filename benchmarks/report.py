@@ -19,11 +19,18 @@ EXCUSED_WITHIN = 1.05  # of the bare loop that does the same by hand
 def judge(row, goal, rows):
     """Returns (verdict, ratio of the bare loop or None)."""
     bare = rows.get("bare_" + row)
-    if rows[row] <= goal["at_most"]:
-        return "met", bare
-    if bare is not None and rows[row] <= bare * EXCUSED_WITHIN:
-        return "excused", bare
-    return "MISSED", bare
+    if "at_least" in goal:
+        met = rows[row] >= goal["at_least"]
+        near = bare is not None and rows[row] * EXCUSED_WITHIN >= bare
+    else:
+        met = rows[row] <= goal["at_most"]
+        near = bare is not None and rows[row] <= bare * EXCUSED_WITHIN
+    return "met" if met else "excused" if near else "MISSED", bare
+
+
+def bound(goal):
+    """The goal as a text."""
+    return f">= {goal['at_least']:g}" if "at_least" in goal else f"{goal['at_most']:g}"
 
 
 def table(goals, rows):
@@ -31,7 +38,7 @@ def table(goals, rows):
     for row, goal in goals.items():
         verdict, bare = judge(row, goal, rows)
         bare_text = "" if bare is None else f"{bare:.4f}"
-        lines.append(f"{row:<22}{rows[row]:>10.4f}{goal['at_most']:>8.4g}{bare_text:>10}  {verdict}")
+        lines.append(f"{row:<22}{rows[row]:>10.4f}{bound(goal):>8}{bare_text:>10}  {verdict}")
     return "\n".join(lines)
 
 
@@ -60,8 +67,8 @@ def goals_chart(goals, rows):
     bars = []
     for row, goal in goals.items():
         verdict, _ = judge(row, goal, rows)
-        share = rows[row] / goal["at_most"]
-        text = f"{rows[row]:.3g} of {goal['at_most']:g}"
+        share = goal["at_least"] / rows[row] if "at_least" in goal else rows[row] / goal["at_most"]
+        text = f"{rows[row]:.3g} of {bound(goal)}"
         bars.append((row, min(share, 2), None, text if share <= 2 else text + " (cut off)", verdict.lower()))
     return bar_chart(bars, mark=1)
 
@@ -72,7 +79,7 @@ def race_chart(contenders):
     bars = []
     for c in contenders:
         fastest, median = c["fastest"] / first, c["median"] / first
-        kind = "ours" if c["contender"].startswith("pa_map") or c["contender"] == "automatic" else "theirs"
+        kind = "ours" if c["contender"].startswith("pa_") or c["contender"] == "automatic" else "theirs"
         bars.append((c["contender"], fastest, median, f"{fastest:.3g} ({median:.3g})", kind))
     return bar_chart(bars)
 
@@ -95,7 +102,7 @@ def page(goals, rows, races, machine):
     for row, goal in goals.items():
         verdict, bare = judge(row, goal, rows)
         cells = [row, goal["work"], goal["ratio"]]
-        numbers = [f"{rows[row]:.4g}", f"{goal['at_most']:g}", "" if bare is None else f"{bare:.4g}"]
+        numbers = [f"{rows[row]:.4g}", bound(goal), "" if bare is None else f"{bare:.4g}"]
         out.append("<tr>" + "".join(f"<td>{html.escape(c)}" for c in cells) + "".join(f"<td class=number>{n}" for n in numbers))
         out.append(f"<td class={verdict.lower()}>{verdict.lower()}</tr>")
     out.append("</table><p>A row that misses is excused only within 5 % of a loop written by hand for exactly this work.</p>")

@@ -44,6 +44,11 @@ bool needs_consumer(const pa::JobConfig& config, const pa::Settings& settings) {
          settings.worker_start || settings.worker_stop;
 }
 
+// An input that is neither tried again nor given back is not needed once its call has begun.
+bool values_take_places(const pa::Work& work, const pa::Settings& settings) {
+  return work.kind == pa::Kind::items && settings.retry.attempts == 1 && !work.source.release_item;
+}
+
 }  // namespace
 
 // ---------------------------------------------------------------------------------------------------------- life
@@ -59,7 +64,7 @@ pa_iter::pa_iter(const pa::Work& work, const pa::Settings& settings, nanos now, 
       helps_(is_inline() || !needs_consumer(job.config(), settings)),
       // A source may block in `next`: one taker more than workers, so that this holds up no call.
       all_takers_(is_inline() ? 0 : job.config().workers + 1),
-      storage_(std::max<uint64_t>(1, job.config().batch_max)),
+      storage_(std::max<uint64_t>(1, job.config().batch_max), values_take_places(work, settings)),
       visitor_(helps_ ? std::make_unique<pa::Worker>(*this, now) : nullptr),
       announces_(settings.on_result || settings.on_progress),
       wanted_takers_(all_takers_) {}
@@ -106,7 +111,7 @@ void pa_iter::let_go() noexcept {
 
 // What the consumer will not get.
 void pa_iter::give_up(const Unrun& unrun) noexcept {
-  const Slots slots = StreamStorage::slots(unrun.cookie, unrun.first, unrun.count);
+  const Slots slots = storage_.slots(unrun.cookie, unrun.first, unrun.count);
   if (unrun.done) {
     for (uint64_t i = 0; i < unrun.count && !unrun.failed; i++) release_value(slots.values[i]);
     if (unrun.failed) notes.erase(unrun.first);
@@ -127,7 +132,7 @@ void pa_iter::quiescent() noexcept {
 Slots pa_iter::room_for(pa::Lease& lease, uint64_t want) {
   StreamStorage::Block& block = storage_.open(lease.first);
   lease.cookie = StreamStorage::cookie(block);
-  return StreamStorage::slots(lease.cookie, lease.first, std::min(want, block.capacity - block.filled));
+  return storage_.slots(lease.cookie, lease.first, std::min(want, block.capacity - block.filled));
 }
 
 void pa_iter::delivered(const pa::Lease& lease, uint64_t got) noexcept {
@@ -136,7 +141,7 @@ void pa_iter::delivered(const pa::Lease& lease, uint64_t got) noexcept {
 
 void pa_iter::refuse_inputs(const pa::Lease& lease, uint64_t first, uint64_t count) noexcept {
   if (!count) return;
-  release_items_of(StreamStorage::slots(lease.cookie, first, count));
+  release_items_of(storage_.slots(lease.cookie, first, count));
   storage_.drop(lease.cookie, 2 * count);
 }
 
@@ -153,7 +158,7 @@ pa_key pa_iter::key_at(uint64_t cookie, uint64_t index) const {
 
 void pa_iter::release_items(const pa::Lease& lease, uint64_t first, uint64_t count) noexcept {
   if (!count) return;
-  release_items_of(StreamStorage::slots(lease.cookie, first, count));
+  release_items_of(storage_.slots(lease.cookie, first, count));
   storage_.drop(lease.cookie, count);
 }
 
@@ -212,7 +217,7 @@ pa_iter::Got pa_iter::wait_for_chunk(nanos until) noexcept {
     const Next next = job.next(now, chunk_, wakes);
     if (wakes) wake(wakes);
     if (next == Next::chunk) {
-      values_ = StreamStorage::slots(chunk_.cookie, chunk_.first, chunk_.count).values;
+      values_ = storage_.slots(chunk_.cookie, chunk_.first, chunk_.count).values;
       items_are_short_ = chunk_.duration_ns < kShort;
       got = Got::chunk;
       break;

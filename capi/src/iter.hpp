@@ -31,7 +31,7 @@ struct pa_iter final : pa::Record {
 
   // ---- for workers
   pa::Slots slots(const pa::Lease& lease, uint64_t first, uint64_t count) const override {
-    return pa::StreamStorage::slots(lease.cookie, first, count);
+    return storage_.slots(lease.cookie, first, count);
   }
   pa::Slots room_for(pa::Lease& lease, uint64_t want) override;
   void delivered(const pa::Lease& lease, uint64_t got) noexcept override;

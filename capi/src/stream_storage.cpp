@@ -22,7 +22,7 @@ StreamStorage::Block* StreamStorage::allocate(uint64_t capacity) {
     spares_--;
     return std::exchange(spare_, spare_->next);
   }
-  void* const memory = ::operator new(sizeof(Block) + capacity * 2 * sizeof(void*));
+  void* const memory = ::operator new(sizeof(Block) + capacity * (in_place_ ? 1 : 2) * sizeof(void*));
   auto* block = new (memory) Block;
   block->capacity = capacity;
   return block;

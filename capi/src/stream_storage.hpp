@@ -22,20 +22,20 @@ class StreamStorage {
     Block* next;
 
     void** items() { return reinterpret_cast<void**>(this + 1); }
-    void** values() { return items() + capacity; }
   };
 
-  // `multiple`: blocks hold a multiple of so many, so that batches of that size fit.
-  explicit StreamStorage(uint64_t multiple) : multiple_(multiple) {}
+  // `multiple`: blocks hold a multiple of so many, so that batches of that size fit. `in_place`: nobody needs an input any more
+  // once its call has begun, so that the value may take its place.
+  StreamStorage(uint64_t multiple, bool in_place) : multiple_(multiple), in_place_(in_place) {}
   StreamStorage(const StreamStorage&) = delete;
   ~StreamStorage();
 
   static uint64_t cookie(Block& block) { return reinterpret_cast<uint64_t>(&block); }
   static Block& of(uint64_t cookie) { return *reinterpret_cast<Block*>(cookie); }
-  static Slots slots(uint64_t cookie, uint64_t first, uint64_t count) {
+  Slots slots(uint64_t cookie, uint64_t first, uint64_t count) const {
     Block& block = of(cookie);
-    const uint64_t at = first - block.first;
-    return {block.items() + at, block.values() + at, nullptr, count};
+    void** const items = block.items() + (first - block.first);
+    return {items, in_place_ ? items : items + block.capacity, nullptr, count};
   }
 
   // The block that the next inputs, from index `first` on, go to. One call at a time. Throws std::bad_alloc.
@@ -52,6 +52,7 @@ class StreamStorage {
   static void free(Block* block) noexcept;
 
   const uint64_t multiple_;
+  const bool in_place_;
   uint64_t next_capacity_ = 16;
   Block* open_ = nullptr;
   std::mutex mutex_;

@@ -19,7 +19,7 @@ typedef struct pa_span {
   pa_fn fn;
   void *ctx;
   void *const *items; /* of this span */
-  void **values;      /* of this span */
+  void **values;      /* of this span; may be the same array: read an item before you write its value */
   uint64_t count;     /* items in the span */
   uint64_t at;        /* position being run; where the loop stopped */
   pa_call *call;
@@ -46,10 +46,11 @@ static inline void pa_item_loop(pa_span *span) {
   const uint64_t count = span->count;
   uint64_t i;
   for (i = span->at; i < count; i++) {
+    void *const item = items[i];
     int32_t code;
     values[i] = NULL;
     span->at = i;
-    code = fn(ctx, items[i], &values[i], call);
+    code = fn(ctx, item, &values[i], call);
     if (code != 0) {
       span->code = code;
       return;
