@@ -69,8 +69,6 @@ class Record : public Run, public Shared {
   virtual void succeeded(uint64_t first, uint64_t count, uint32_t attempts, nanos duration_ns) noexcept = 0;
   // The inputs of the lease from `first` on are done for good.
   virtual void release_items(const Lease& lease, uint64_t first, uint64_t count) noexcept = 0;
-  // Asked between two leases: are there more takers than needed? Then this one goes.
-  virtual bool dismisses_taker(nanos) noexcept { return false; }
 
   using Run::attend;
   using Run::next;

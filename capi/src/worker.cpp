@@ -18,7 +18,7 @@ constexpr nanos kExactFrom = 4 * kLookEvery;
 void Worker::work() noexcept {
   const pa_options& options = run_.settings();
   bool started = false;
-  while (!run_.dismisses_taker(now_)) {
+  for (;;) {
     const Take take = run_.next(lease_, now_);
     if (take == Take::done) break;
     if (take == Take::pull) {

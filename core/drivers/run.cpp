@@ -123,6 +123,12 @@ bool Run::rearm_owner_fd() noexcept {
 Take Run::next(Lease& lease, nanos& now) noexcept {
   for (;;) {
     const uint32_t seen = taker_epoch_.load(std::memory_order_seq_cst);
+    if (dismisses_taker(now)) {
+      Wake wakes;
+      job.leave(lease, wakes);
+      wake(wakes);
+      return Take::done;
+    }
     if (now >= call_helpers_at_.load(std::memory_order_relaxed)) call_helpers();
     Wake wakes;
     const Take take = job.take(now, lease, wakes);

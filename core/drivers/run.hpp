@@ -51,6 +51,8 @@ class Run : public PoolTask, private Listener {
 
   // For the owner: what it has to do for the user, such as callbacks. Called between its sleeps.
   virtual void attend() noexcept {}
+  // Are there more takers than needed? Then this one goes. Asked before each take.
+  virtual bool dismisses_taker(nanos) noexcept { return false; }
   // Nothing will touch what belongs to the user any more. Called exactly once.
   virtual void quiescent() noexcept {}
 
