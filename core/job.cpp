@@ -9,8 +9,8 @@ namespace pa {
 namespace {
 
 bool fits_lanes(const JobConfig& c) {
-  return !c.fetched && !c.stream && !c.detachable && !c.serial && !c.limiter && c.window == 0 && c.chunk == 0 && c.batch_max == 0 &&
-         c.count <= Lanes::kMaxCount;
+  return !c.fetched && !c.stream && !c.detachable && !c.serial && !c.limiter && c.window == 0 && c.chunk == 0 &&
+         c.batch_max == 0 && c.count <= Lanes::kMaxCount;
 }
 
 // With more workers than CPUs, the workers mostly sleep in their calls: stealing would look at every lane in vain, so that
@@ -150,9 +150,7 @@ void Job::abandon() {
 }
 
 // Of a stream: nobody will bring anything more to the outbox.
-bool Job::nothing_comes() const {
-  return config_.stream && end() != End::none && (sealed_ || (running_ == 0 && !pulling_));
-}
+bool Job::nothing_comes() const { return config_.stream && end() != End::none && (sealed_ || (running_ == 0 && !pulling_)); }
 
 // ---------------------------------------------------------------------------------------------------------- after the end
 
@@ -190,7 +188,8 @@ std::optional<Unrun> Job::drain() {
       const Span span = lanes_.take_all(lane);
       unrun = {span.first, span.count, 0};
     }
-  } else if (!config_.stream && config_.count != kUnsized && next_ < config_.count && end() != End::completed && (sealed_ || !pulling_)) {
+  } else if (!config_.stream && config_.count != kUnsized && next_ < config_.count && end() != End::completed &&
+             (sealed_ || !pulling_)) {
     unrun = {next_, config_.count - next_, 0};
     next_ = config_.count;
   }

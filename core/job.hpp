@@ -262,7 +262,7 @@ class Job {
   static constexpr uint32_t kEnded = 1u << 31;
 
   const JobConfig config_;
-  const bool use_lanes_;       // sized, and no policy that needs an order of admission
+  const bool use_lanes_;  // sized, and no policy that needs an order of admission
   const bool gated_;
   const uint64_t whole_lane_;  // a lane of at most so many is leased as a whole, by anybody
   const bool lock_commits_;    // commits go through mutex_
@@ -299,10 +299,10 @@ class Job {
   bool sealed_ = false;  // revoked: nothing more is admitted
   // Streams.
   Outbox outbox_;
-  uint64_t leased_ = 0;             // indices that are out
+  uint64_t leased_ = 0;  // indices that are out
   uint64_t largest_lease_ = 1;
-  uint64_t yielded_ = 0;            // handed to the consumer
-  uint64_t released_ = 0;           // of these, what he came back from
+  uint64_t yielded_ = 0;   // handed to the consumer
+  uint64_t released_ = 0;  // of these, what he came back from
   uint64_t yielded_failures_ = 0;
   bool consumer_waits_ = false;
   bool abandoned_ = false;

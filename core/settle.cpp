@@ -20,7 +20,8 @@ void Job::commit(nanos now, Lease& lease, uint64_t done, Witness& witness, Wake&
   }
   if (config_.stream) {
     const nanos each = config_.batched ? now - lease.since : (now - lease.since) / static_cast<nanos>(done);
-    hand_over({lease.first, done, lease.cookie, lease.attempt, false, lease.attempt > 1 ? now - lease.first_started : each}, wake);
+    hand_over({lease.first, done, lease.cookie, lease.attempt, false, lease.attempt > 1 ? now - lease.first_started : each},
+              wake);
     lease.since = now;
   }
   note_progress(lease, done);

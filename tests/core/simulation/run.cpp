@@ -118,8 +118,7 @@ void Run::check_end(const Wake& wake) {
   PA_CHECK(ended_ == End::none, "the run was %s and is now %s", name(ended_), name(job_.end()));
   ended_ = job_.end();
   PA_TRACE("ends: %s", name(ended_));
-  PA_CHECK(wakes_everyone(wake), "the end wakes %u takers%s", wake.takers,
-           wake.owner ? "" : " and not the owner");
+  PA_CHECK(wakes_everyone(wake), "the end wakes %u takers%s", wake.takers, wake.owner ? "" : " and not the owner");
   const bool stopped = config_.stop && config_.stop->requested();
   switch (ended_) {
     case End::none:
