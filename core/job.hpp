@@ -149,7 +149,7 @@ class Job {
   // they are not part of it.
   bool supply(nanos now, uint64_t got, bool end, uint64_t cookie, Wake& wake);
   // JobConfig::pushed: how many inputs there is room for now, and here they are. False: the run has ended, and they are not part
-  // of it.
+  // of it. Throws std::bad_alloc, and has then changed nothing.
   uint64_t room_for_inputs() const;
   bool admit(nanos now, uint64_t got, bool end, uint64_t cookie, Wake& wake);
   // The first `done` of the lease succeeded and I go on. False: the lease is over; take again.

@@ -75,11 +75,20 @@ struct Story {
   uint64_t expected = 0;
 };
 
+// What the consumer of a stream gets, until nothing is left for him for now.
+uint64_t hand_out(Job& job, nanos now) {
+  uint64_t count = 0;
+  Chunk chunk;
+  Wake wake;
+  while (job.next(now, chunk, wake) == Next::chunk) count += chunk.count;
+  return count;
+}
+
 Story tell(const JobConfig& config, long succeeding) {
   Job job(config);
   Silent witness;
   Story story;
-  uint64_t supplied = 0, drained = 0;
+  uint64_t supplied = 0, drained = 0, handed_out = 0;
   std::vector<Unrun> taken;
   {
     const Shortage shortage{succeeding};
@@ -101,14 +110,16 @@ Story tell(const JobConfig& config, long succeeding) {
         job.complete(now, lease, lease.count / 2 + lease.count % 2, witness, wake);
       }
       if (job.end() != End::none) break;
+      if (config.stream && idle) handed_out += hand_out(job, now);
     }
     story.ran_short = shortage.has_struck();
   }
   story.end = job.end();
   story.noticed = job.out_of_memory();
+  if (config.stream) handed_out += hand_out(job, kNever - 1);
   while (const std::optional<Unrun> unrun = job.drain()) drained += unrun->count;
-  story.outcomes = job.resolved() + drained;
-  story.expected = config.fetched ? supplied : config.count;
+  story.outcomes = (config.stream ? handed_out : job.resolved()) + drained;
+  story.expected = config.fetched ? supplied : config.stream ? job.admitted() : config.count;
   EXPECT_TRUE(job.settled());
   return story;
 }
@@ -145,6 +156,32 @@ TEST(OutOfMemory, UnderTheLock) {
 }
 
 TEST(OutOfMemory, WithASource) { torture(retrying(source_of(kUnsized, 2))); }
+
+// Room for all that a lease may bring is made before it is given out: nothing that is done is lost.
+TEST(OutOfMemory, OfAStream) {
+  for (const bool ordered : {false, true}) {
+    for (JobConfig config : {array_of(60, 2), source_of(kUnsized, 2)}) {
+      config = retrying(config);
+      config.stream = true;
+      config.ordered = ordered;
+      config.window = 30;
+      torture(config);
+    }
+  }
+}
+
+TEST(OutOfMemory, AdmitThrowsBeforeItChangesAnything) {
+  JobConfig config = source_of(kUnsized);
+  config.stream = config.pushed = true;
+  Stage stage{config};
+  {
+    const Shortage shortage{0};
+    EXPECT_THROW(stage.admit(1, false), std::bad_alloc);
+  }
+  EXPECT_EQ(stage.job.admitted(), 0u);
+  EXPECT_EQ(stage.job.end(), End::none);
+  EXPECT_TRUE(stage.admit(1, true));
+}
 
 TEST(OutOfMemory, RevokeThrowsBeforeItChangesAnything) {
   JobConfig config = array_of(4);

@@ -14,6 +14,10 @@ inline std::ostream& operator<<(std::ostream& out, Take take) {
   static constexpr const char* kNames[] = {"lease", "pull", "again", "done"};
   return out << kNames[static_cast<int>(take)];
 }
+inline std::ostream& operator<<(std::ostream& out, Next next) {
+  static constexpr const char* kNames[] = {"chunk", "again", "done"};
+  return out << kNames[static_cast<int>(next)];
+}
 inline std::ostream& operator<<(std::ostream& out, End end) {
   static constexpr const char* kNames[] = {"none", "completed", "timed_out", "aborted", "cancelled", "failed"};
   return out << kNames[static_cast<int>(end)];
@@ -38,13 +42,21 @@ inline JobConfig source_of(uint64_t hint, uint32_t workers = 1) {
   return config;
 }
 
+// A stream of `count` inputs from an array.
+inline JobConfig stream_of(uint64_t count, uint32_t workers = 1) {
+  JobConfig config = array_of(count, workers);
+  config.stream = true;
+  return config;
+}
+
 class Stage : public Witness {
  public:
   explicit Stage(const JobConfig& config) : job(config) {}
 
   // Each call leaves in `wake` what it alone asked for.
   Take take(Lease& lease) { return job.take(now, lease, fresh_wake()); }
-  bool supply(uint64_t got, bool end) { return job.supply(now, got, end, 0, fresh_wake()); }
+  bool supply(uint64_t got, bool end, uint64_t cookie = 0) { return job.supply(now, got, end, cookie, fresh_wake()); }
+  bool admit(uint64_t got, bool end, uint64_t cookie = 0) { return job.admit(now, got, end, cookie, fresh_wake()); }
   bool step(Lease& lease, uint64_t done) { return job.step(now, lease, done, *this, fresh_wake()); }
   Verdict fail(Lease& lease, Failure failure = {}) { return fail_at(lease, lease.first, failure); }
   Verdict fail_at(Lease& lease, uint64_t index, Failure failure = {}) {
@@ -52,6 +64,7 @@ class Stage : public Witness {
   }
   void complete(Lease& lease, uint64_t done) { job.complete(now, lease, done, *this, fresh_wake()); }
   void complete(Lease& lease) { complete(lease, lease.count); }
+  Next next() { return job.next(now, chunk, fresh_wake()); }
   End poll() { return job.poll(now, fresh_wake()); }
   bool end_as(End why) { return job.end_as(why, fresh_wake()); }
 
@@ -77,6 +90,7 @@ class Stage : public Witness {
   Job job;
   nanos now = 1'000;
   Wake wake;
+  Chunk chunk;  // that next() handed out
   std::vector<Told> failures;
   std::vector<std::pair<uint64_t, uint64_t>> successes;
 
