@@ -9,7 +9,7 @@ namespace pa {
 namespace {
 
 bool fits_lanes(const JobConfig& c) {
-  return !c.fetched && !c.stream && !c.detachable && !c.serial && !c.limiter && c.window == 0 && c.chunk == 0 &&
+  return !c.fetched && !c.stream && !c.gated && !c.detachable && !c.serial && !c.limiter && c.window == 0 && c.chunk == 0 &&
          c.batch_max == 0 && c.count <= Lanes::kMaxCount;
 }
 

@@ -620,6 +620,54 @@ TEST(Stream, AfterTheEndNothingIsAdmitted) {
   EXPECT_TRUE(stage.job.settled());
 }
 
+// ---------------------------------------------------------------- more takers than workers
+
+JobConfig gated(uint64_t count, uint32_t workers) {
+  JobConfig config = array_of(count, workers);
+  config.gated = true;
+  return config;
+}
+
+TEST(Gated, ThereAreNeverMoreLeasesOutThanWorkers) {
+  for (JobConfig config : {gated(100, 2), stream_of(100, 2)}) {
+    Stage stage{config};
+    std::vector<Lease> takers(5);
+    for (size_t i = 0; i < takers.size(); i++) EXPECT_EQ(stage.take(takers[i]), i < 2 ? Take::lease : Take::again);
+    stage.complete(takers[0]);
+    EXPECT_EQ(stage.take(takers[4]), Take::lease);
+    EXPECT_EQ(stage.take(takers[0]), Take::again);
+  }
+}
+
+TEST(Gated, APlaceThatBecomesFreeWakesOne) {
+  Stage stage{gated(100, 1)};
+  Lease holder, first, second;
+  ASSERT_EQ(stage.take(holder), Take::lease);
+  ASSERT_EQ(stage.take(first), Take::again);
+  ASSERT_EQ(stage.take(second), Take::again);
+  EXPECT_EQ(first.come_back, kNever);
+  stage.complete(holder);
+  EXPECT_EQ(stage.wake.takers, 1u);
+  ASSERT_EQ(stage.take(second), Take::lease);
+  stage.complete(second, 0);  // it leaves with its lease in hand
+  EXPECT_EQ(stage.wake.takers, 1u);
+  ASSERT_EQ(stage.take(first), Take::lease);
+}
+
+TEST(Gated, WhoeverLeavesWakesAnother) {
+  Stage stage{gated(100, 1)};
+  Lease holder, woken, other;
+  ASSERT_EQ(stage.take(holder), Take::lease);
+  ASSERT_EQ(stage.take(woken), Take::again);
+  ASSERT_EQ(stage.take(other), Take::again);
+  stage.complete(holder);
+  ASSERT_EQ(stage.wake.takers, 1u);
+  Wake wake;
+  stage.job.leave(woken, wake);
+  EXPECT_EQ(wake.takers, 1u);
+  EXPECT_EQ(stage.take(other), Take::lease);
+}
+
 // ---------------------------------------------------------------- who is woken
 
 TEST(Stream, TheConsumerIsWokenWhenHeWaitsAndOnlyThen) {
