@@ -10,7 +10,7 @@ namespace {
 
 // A pull that took longer is worth overlapping with the calls: somebody fetches ahead.
 constexpr nanos kSlowPull = 20'000;
-// The automatic window of a stream: so many leases for each worker, and never more items than that.
+// The automatic window of a stream: so many leases for each worker, and no more items than that, but two leases for each worker.
 constexpr uint64_t kLeasesAhead = 16;
 constexpr uint64_t kStreamWindow = 65'536;
 
@@ -224,8 +224,9 @@ uint64_t Job::out() const { return next_ - (config_.stream ? released_ : resolve
 
 uint64_t Job::window() const {
   if (config_.window || !config_.stream) return config_.window ? config_.window : UINT64_MAX;
-  const uint64_t workers = config_.workers;
-  return std::clamp(kLeasesAhead * workers * largest_lease_, 2 * workers, std::max(kStreamWindow, 2 * workers));
+  const uint64_t lease = std::max(largest_lease_, config_.batch_max);
+  const uint64_t least = 2 * uint64_t{config_.workers} * std::max<uint64_t>(1, config_.batch_max);
+  return std::max(least, std::min(kStreamWindow, kLeasesAhead * config_.workers * lease));
 }
 
 // How many more inputs may be admitted now.

@@ -200,6 +200,17 @@ TEST(Stream, WithoutAWindowEachOfManyWorkersHasTwo) {
   EXPECT_EQ(admitted_in_vain(singly(stream_of(1'000'000, 50'000))), 100'000u);
 }
 
+// The first lease is one batch: a window that held no whole one would admit nothing for ever.
+TEST(Stream, WithoutAWindowBatchesFitIn) {
+  JobConfig config = stream_of(1'000'000);
+  config.batched = true;
+  config.batch_max = 100'000;
+  Stage stage{config};
+  Lease lease;
+  ASSERT_EQ(stage.take(lease), Take::lease);
+  EXPECT_EQ(lease.count, 100'000u);
+}
+
 // ---------------------------------------------------------------- failures
 
 TEST(Stream, ARetriedItemComesOnceWithAllItsAttempts) {
