@@ -215,8 +215,7 @@ bool Job::ripe(const Ready& ready, nanos now) const {
 }
 
 uint64_t Job::share_of_window(uint64_t count) const {
-  if (!config_.window) return count;
-  return std::min(count, std::max<uint64_t>(1, config_.window / (2 * uint64_t{config_.workers})));
+  return std::min(count, std::max<uint64_t>(1, window() / (2 * uint64_t{config_.workers})));
 }
 
 // What the window counts: admitted, and not resolved or, of a stream, still with its consumer.

@@ -211,6 +211,20 @@ TEST(Stream, WithoutAWindowBatchesFitIn) {
   EXPECT_EQ(lease.count, 100'000u);
 }
 
+// Items that cost next to nothing: the leases grow, but not so far that one has what all should have.
+TEST(Stream, NoLeaseHasMoreThanItsShareOfTheWindow) {
+  Stage stage{stream_of(10'000'000, 4)};
+  Lease lease;
+  uint64_t largest = 0;
+  while (stage.take(lease) == Take::lease && stage.job.admitted() < 5'000'000) {
+    largest = std::max(largest, lease.count);
+    stage.now += static_cast<nanos>(lease.count) / 100;
+    stage.complete(lease);
+    handed_out(stage);
+  }
+  EXPECT_EQ(largest, 65'536u / 8);
+}
+
 // ---------------------------------------------------------------- failures
 
 TEST(Stream, ARetriedItemComesOnceWithAllItsAttempts) {
