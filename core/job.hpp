@@ -67,7 +67,7 @@ struct Lease {
   static constexpr uint32_t kNone = UINT32_MAX;
   LeaseSizer sizer;
   nanos granted_at = 0;
-  nanos since = 0;  // what is committed next has run since then
+  nanos since = 0;  // of a stream: what ends next has run since then
   uint64_t granted = 0;
   uint32_t number = kNone;  // of the takers
   uint32_t record = kNone;  // detachable jobs: where the job notes what is out
@@ -247,7 +247,9 @@ class Job {
   bool take_note_of_revocation(Lease& lease);
   Take park(Lease& lease, nanos until);
   void unpark(Lease& lease);
-  void commit(nanos now, Lease& lease, uint64_t done, Witness& witness, Wake& wake);  // no lock where lock_commits_ is false
+  // No lock where lock_commits_ is false. `each`: how long each took.
+  void commit(nanos now, Lease& lease, uint64_t done, nanos each, Witness& witness, Wake& wake);
+  nanos share_of_time(nanos now, const Lease& lease, uint64_t ran) const;
   void give_back(nanos now, Lease& lease, Wake& wake);
   void push_ready(Ready ready);
   void share(Lease& lease, Wake& wake);  // no lock

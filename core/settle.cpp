@@ -12,18 +12,13 @@ constexpr nanos kLongestCall = 100'000'000;
 
 }  // namespace
 
-void Job::commit(nanos now, Lease& lease, uint64_t done, Witness& witness, Wake& wake) {
+void Job::commit(nanos now, Lease& lease, uint64_t done, nanos each, Witness& witness, Wake& wake) {
   if (!done) return;
   if (config_.observed) {
     witness.succeeded(lease.first, done);
     wake.owner = true;
   }
-  if (config_.stream) {
-    const nanos each = config_.batched ? now - lease.since : (now - lease.since) / static_cast<nanos>(done);
-    hand_over({lease.first, done, lease.cookie, lease.attempt, false, lease.attempt > 1 ? now - lease.first_started : each},
-              wake);
-    lease.since = now;
-  }
+  if (config_.stream) hand_over({lease.first, done, lease.cookie, lease.attempt, false, each}, wake);
   note_progress(lease, done);
   const uint64_t resolved = resolved_.fetch_add(done, kOrdered) + done;
   if (use_lanes_) {
@@ -39,7 +34,8 @@ bool Job::step(nanos now, Lease& lease, uint64_t done, Witness& witness, Wake& w
   std::unique_lock lock(mutex_, std::defer_lock);
   if (lock_commits_) lock.lock();
   if (take_note_of_revocation(lease)) return false;
-  commit(now, lease, done, witness, wake);
+  commit(now, lease, done, share_of_time(now, lease, done), witness, wake);
+  lease.since = now;
   const bool paused = config_.limiter && config_.limiter->pause_epoch() != lease.pause_epoch;
   if (ended(now, wake) || paused) {
     if (!lock.owns_lock()) lock.lock();
@@ -64,7 +60,10 @@ Verdict Job::fail(nanos now, Lease& lease, uint64_t index, Failure failure, Witn
   std::lock_guard lock(mutex_);
   if (take_note_of_revocation(lease)) return Verdict::stopped;
   assert(index >= lease.first && index < lease.first + lease.count);
-  commit(now, lease, index - lease.first, witness, wake);
+  const uint64_t before = index - lease.first;
+  const nanos each = share_of_time(now, lease, before + 1);
+  commit(now, lease, before, each, witness, wake);
+  lease.since = now;
   if (failure.retryable && failure.server_wait_ns >= 0 && config_.limiter)
     config_.limiter->pause(after(now, config_.retry.clamp_server_wait(failure.server_wait_ns)));
 
@@ -97,11 +96,7 @@ Verdict Job::fail(nanos now, Lease& lease, uint64_t index, Failure failure, Witn
   witness.failed(index, Verdict::final);
   const uint64_t failures = failures_.fetch_add(1, kRelaxed) + 1;
   if (config_.max_errors && failures >= config_.max_errors) finish(End::aborted, wake);
-  if (config_.stream) {
-    const nanos start = lease.attempt > 1 ? lease.first_started : lease.since;
-    hand_over({index, 1, lease.cookie, lease.attempt, true, now - start}, wake);
-    lease.since = now;
-  }
+  if (config_.stream) hand_over({index, 1, lease.cookie, lease.attempt, true, each}, wake);
   note_progress(lease, 1);
   const uint64_t resolved = resolved_.fetch_add(1, kOrdered) + 1;
   if (config_.observed) wake.owner = true;
@@ -115,7 +110,7 @@ void Job::complete(nanos now, Lease& lease, uint64_t done, Witness& witness, Wak
   if (lock_commits_) lock.lock();
   if (take_note_of_revocation(lease)) return;
   const uint64_t ran = lease.granted - (lease.count - done);
-  commit(now, lease, done, witness, wake);
+  commit(now, lease, done, share_of_time(now, lease, done), witness, wake);
   if (lease.count && !lock.owns_lock()) lock.lock();
   resize(now, lease, ran);
   if (lease.count || lock.owns_lock())
@@ -182,6 +177,13 @@ void Job::resize(nanos now, Lease& lease, uint64_t ran) {
   const bool whole = ran == lease.granted && ran >= lease.sizer.size;  // the ends of the input are smaller, and tell nothing
   lease.sizer.adapt_batch(lease.granted, ran, elapsed, config_.lease_target_ns, kLongestCall, config_.lease_max);
   if (whole) batch_size_.store(lease.sizer.settled ? lease.sizer.size : std::max(ran, batch_size_.load(kRelaxed)), kRelaxed);
+}
+
+// Of a stream: how long each of `ran` indices took that have ended since the last call. Those of a batch end together.
+nanos Job::share_of_time(nanos now, const Lease& lease, uint64_t ran) const {
+  if (!config_.stream || !ran) return 0;
+  if (lease.attempt > 1) return now - lease.first_started;
+  return config_.batched ? now - lease.granted_at : (now - lease.since) / static_cast<nanos>(ran);
 }
 
 void Job::hand_over(const Chunk& chunk, Wake& wake) {

@@ -227,6 +227,67 @@ TEST(Stream, NoLeaseHasMoreThanItsShareOfTheWindow) {
 
 // ---------------------------------------------------------------- failures
 
+TEST(Stream, AFailedItemComesAlone) {
+  JobConfig config = stream_of(5);
+  config.fixed_lease = 5;
+  config.retry.attempts = 3;
+  Stage stage{config};
+  Lease lease;
+  ASSERT_EQ(stage.take(lease), Take::lease);
+  stage.now += 300;
+  ASSERT_EQ(stage.fail_at(lease, 2, {.retryable = false}), Verdict::final);
+  stage.now += 50;
+  stage.complete(lease);
+
+  struct Expected {
+    uint64_t first, count;
+    bool failed;
+    nanos duration_ns;
+  };
+  for (const Expected& expected : {Expected{0, 2, false, 100}, Expected{2, 1, true, 100}, Expected{3, 2, false, 25}}) {
+    ASSERT_EQ(stage.next(), Next::chunk);
+    EXPECT_EQ(stage.chunk.first, expected.first);
+    EXPECT_EQ(stage.chunk.count, expected.count);
+    EXPECT_EQ(stage.chunk.failed, expected.failed);
+    EXPECT_EQ(stage.chunk.attempts, 1u);
+    EXPECT_EQ(stage.chunk.duration_ns, expected.duration_ns) << "from index " << expected.first << " on";
+  }
+  EXPECT_EQ(stage.next(), Next::done);
+}
+
+TEST(Stream, ARetryDoesNotCountForTheItemBehindIt) {
+  JobConfig config = stream_of(2);
+  config.fixed_lease = 2;
+  config.retry.attempts = 2;
+  Stage stage{config};
+  Lease lease;
+  ASSERT_EQ(stage.take(lease), Take::lease);
+  stage.now += 300;
+  ASSERT_EQ(stage.fail(lease), Verdict::retry);
+  stage.now += 50;
+  stage.complete(lease);
+  ASSERT_EQ(stage.next(), Next::chunk);
+  EXPECT_EQ(stage.chunk.first, 1u);
+  EXPECT_EQ(stage.chunk.duration_ns, 50);
+}
+
+TEST(Stream, TheItemsOfABatchTakeAsLongAsTheirCall) {
+  JobConfig config = stream_of(4);
+  config.batched = true;
+  config.batch_max = 4;
+  Stage stage{config};
+  Lease lease;
+  ASSERT_EQ(stage.take(lease), Take::lease);
+  stage.now += 300;
+  ASSERT_EQ(stage.fail_at(lease, 1), Verdict::final);
+  stage.complete(lease);
+  for (const uint64_t first : {0u, 1u, 2u}) {
+    ASSERT_EQ(stage.next(), Next::chunk);
+    EXPECT_EQ(stage.chunk.first, first);
+    EXPECT_EQ(stage.chunk.duration_ns, 300);
+  }
+}
+
 TEST(Stream, ARetriedItemComesOnceWithAllItsAttempts) {
   for (const bool fails_at_last : {false, true}) {
     JobConfig config = stream_of(1);
