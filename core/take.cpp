@@ -285,9 +285,10 @@ bool Job::admit(nanos now, uint64_t got, bool end, uint64_t cookie, Wake& wake) 
 }
 
 void Job::take_in(nanos now, uint64_t got, bool end, uint64_t cookie, Wake& wake) {
-  if (config_.chunk && next_ == chunk_end_) chunk_end_ += config_.chunk;
   if (got) push_ready({next_, got, config_.batch_max && config_.linger_ns ? after(now, config_.linger_ns) : 0, cookie});
   next_ += got;
+  while (config_.chunk && chunk_end_ < next_)
+    chunk_end_ += config_.chunk;  // what is pushed may be more than there is room for
   input_done_ = end;
   wake_takers(1, wake);
   finish_if_done(now, wake);

@@ -706,6 +706,21 @@ TEST(Stream, AfterTheEndNothingIsAdmitted) {
   EXPECT_TRUE(stage.job.settled());
 }
 
+// The pusher may bring more than there is room for; then nothing more is admitted until it is.
+TEST(Stream, MoreInputsThanThereIsRoomForMayBePushed) {
+  JobConfig config = pushed_stream();
+  config.window = 100;
+  config.chunk = 2;
+  config.fixed_lease = 10;
+  Stage stage{config};
+  ASSERT_TRUE(stage.admit(5, false));
+  EXPECT_EQ(stage.job.room_for_inputs(), 1u) << "the rest of the third chunk";
+  Lease lease;
+  ASSERT_EQ(stage.take(lease), Take::lease);
+  stage.complete(lease);
+  EXPECT_EQ(stage.job.room_for_inputs(), 1u);
+}
+
 // ---------------------------------------------------------------- more takers than workers
 
 JobConfig gated(uint64_t count, uint32_t workers) {
