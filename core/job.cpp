@@ -140,13 +140,14 @@ Next Job::next(nanos now, Chunk& chunk, Wake& wake) {
     return Next::chunk;
   }
   if (nothing_comes()) return Next::done;
-  consumer_waits_ = true;
+  attention_.fetch_or(kConsumerWaits, kRelaxed);
   return Next::again;
 }
 
 void Job::abandon() {
   std::lock_guard lock(mutex_);
   abandoned_ = true;
+  attention_.fetch_and(~kConsumerWaits, kRelaxed);
 }
 
 // Of a stream: nobody will bring anything more to the outbox.

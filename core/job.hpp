@@ -162,9 +162,10 @@ class Job {
   void leave(Lease& lease, Wake& wake);
   // Must a running taker call step() now? Cheap: meant for every couple of microseconds.
   bool needs_step(nanos now, const Lease& lease) const {
-    return attention_.load(std::memory_order_relaxed) != 0 || now >= config_.deadline ||
-           (config_.stop && config_.stop->requested()) ||
-           (config_.limiter && config_.limiter->pause_epoch() != lease.pause_epoch);
+    const uint32_t attention = attention_.load(kRelaxed);
+    return (attention & ~kConsumerWaits) != 0 || now >= config_.deadline || (config_.stop && config_.stop->requested()) ||
+           (config_.limiter && config_.limiter->pause_epoch() != lease.pause_epoch) ||
+           (attention != 0 && now - lease.since >= config_.lease_target_ns);
   }
 
   // ---- the consumer of a stream
@@ -234,6 +235,7 @@ class Job {
   uint64_t out() const;
   bool consumer_is_over() const { return abandoned_ || (config_.max_errors && yielded_failures_ >= config_.max_errors); }
   bool nothing_comes() const;
+  bool consumer_waits() const { return attention_.load(kRelaxed) & kConsumerWaits; }
   void take_in(nanos now, uint64_t got, bool end, uint64_t cookie, Wake& wake);
   void hand_over(const Chunk& chunk, Wake& wake);
   uint64_t share_of_window(uint64_t count) const;
@@ -262,6 +264,7 @@ class Job {
   nanos next_alarm(nanos now) const;
 
   static constexpr uint32_t kEnded = 1u << 31;
+  static constexpr uint32_t kConsumerWaits = 1u << 30;  // written under mutex_
 
   const JobConfig config_;
   const bool use_lanes_;  // sized, and no policy that needs an order of admission
@@ -271,7 +274,7 @@ class Job {
   Lanes lanes_;
 
   // Read by every taker, written seldom.
-  alignas(64) Atomic<uint32_t> attention_{0};  // kEnded, plus the number of takers that wait for work on the lanes
+  alignas(64) Atomic<uint32_t> attention_{0};  // kEnded, kConsumerWaits, or how many takers wait for work on the lanes
   Atomic<uint32_t> end_{0};
   Atomic<nanos> retry_due_{kNever};
   Atomic<uint32_t> ready_spans_{0};
@@ -306,7 +309,6 @@ class Job {
   uint64_t yielded_ = 0;   // handed to the consumer
   uint64_t released_ = 0;  // of these, what he came back from
   uint64_t yielded_failures_ = 0;
-  bool consumer_waits_ = false;
   bool abandoned_ = false;
 
   RetryQueue waiting_;

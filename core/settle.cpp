@@ -188,8 +188,8 @@ nanos Job::share_of_time(nanos now, const Lease& lease, uint64_t ran) const {
 
 void Job::hand_over(const Chunk& chunk, Wake& wake) {
   outbox_.push(chunk);
-  if (!consumer_waits_ || !outbox_.ready(nothing_comes())) return;
-  consumer_waits_ = false;
+  if (!consumer_waits() || !outbox_.ready(nothing_comes())) return;
+  attention_.fetch_and(~kConsumerWaits, kRelaxed);
   wake.owner = true;
 }
 

@@ -815,5 +815,27 @@ TEST(Stream, TheConsumerIsWokenWhenItIsOver) {
   EXPECT_EQ(idle.next(), Next::done);
 }
 
+// A lease of many short items meets slow ones: those that are done must not wait for the others.
+TEST(Stream, WhatTheConsumerWaitsForIsHandedOverBeforeALongLeaseIsOver) {
+  JobConfig config = stream_of(100);
+  config.fixed_lease = 10;
+  Stage stage{config};
+  Lease lease;
+  ASSERT_EQ(stage.take(lease), Take::lease);
+  stage.now += config.lease_target_ns;
+  EXPECT_FALSE(stage.job.needs_step(stage.now, lease)) << "nobody waits";
+  ASSERT_EQ(stage.next(), Next::again);
+  EXPECT_TRUE(stage.job.needs_step(stage.now, lease));
+  EXPECT_FALSE(stage.job.needs_step(stage.now - 1, lease)) << "a lease that is as long as it should be is not cut";
+  ASSERT_TRUE(stage.step(lease, 3));
+  EXPECT_TRUE(stage.wake.owner);
+  EXPECT_FALSE(stage.job.needs_step(stage.now, lease));
+  EXPECT_EQ(handed_out(stage), (Indices{0, 1, 2}));
+  stage.now += config.lease_target_ns;
+  EXPECT_TRUE(stage.job.needs_step(stage.now, lease));
+  stage.job.abandon();
+  EXPECT_FALSE(stage.job.needs_step(stage.now, lease)) << "nobody waits any more";
+}
+
 }  // namespace
 }  // namespace pa
