@@ -183,7 +183,7 @@ std::optional<Unrun> Job::drain() {
     ready_.pop_back();
   } else if (consumer_is_over() && outbox_.size()) {
     const Chunk chunk = outbox_.pop();
-    unrun = {chunk.first, chunk.count, chunk.attempts, chunk.cookie, true, chunk.failed};
+    unrun = {chunk.first, chunk.count, chunk.attempts, chunk.cookie, true, chunk.failed, chunk.duration_ns};
   } else if (use_lanes_) {
     for (uint32_t lane = 0; lane < lanes_.size() && !unrun.count; lane++) {
       const Span span = lanes_.take_all(lane);

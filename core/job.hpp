@@ -129,8 +129,9 @@ struct Unrun {
   uint64_t count = 0;
   uint32_t attempts = 0;  // started so far
   uint64_t cookie = 0;
-  bool done = false;    // of a stream: it has succeeded, or
-  bool failed = false;  // failed, but its consumer did not want it
+  bool done = false;      // of a stream: they were run to their end, but its consumer did not come for them
+  bool failed = false;    // with done
+  nanos duration_ns = 0;  // likewise
 };
 
 struct Failure {
@@ -158,7 +159,7 @@ class Job {
   Verdict fail(nanos now, Lease& lease, uint64_t index, Failure failure, Witness& witness, Wake& wake);
   // The first `done` succeeded, the rest goes back unrun.
   void complete(nanos now, Lease& lease, uint64_t done, Witness& witness, Wake& wake);
-  // A parked taker will not come back.
+  // A taker that holds no lease will not come back. If it was parked, somebody else takes its place.
   void leave(Lease& lease, Wake& wake);
   // Must a running taker call step() now? Cheap: meant for every couple of microseconds.
   bool needs_step(nanos now, const Lease& lease) const {
@@ -284,7 +285,7 @@ class Job {
   alignas(64) Atomic<uint64_t> resolved_{0};
   Atomic<uint64_t> failures_{0};
   Atomic<uint64_t> drained_{0};
-  Atomic<uint32_t> takers_{0};  // that ever came
+  Atomic<uint32_t> takers_{0};  // that came, and have not left
   Atomic<uint32_t> parked_{0};
   Atomic<uint32_t> big_leases_{0};
   Atomic<uint64_t> batch_size_{0};

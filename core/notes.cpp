@@ -32,9 +32,13 @@ bool Notes::write_attempts(uint64_t index, uint32_t attempts) noexcept {
   }
 }
 
-void Notes::erase(uint64_t index) noexcept {
+std::optional<Note> Notes::take(uint64_t index) noexcept {
   std::lock_guard lock(mutex_);
-  notes_.erase(index);
+  const auto found = notes_.find(index);
+  if (found == notes_.end()) return std::nullopt;
+  std::optional<Note> note(std::move(found->second));
+  notes_.erase(found);
+  return note;
 }
 
 const Note* Notes::find(uint64_t index, bool alone) const {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <unordered_map>
 
 #include "sync.hpp"
@@ -24,8 +25,9 @@ class Notes {
   bool write(uint64_t index, int32_t state, int32_t code, uint32_t attempts, nanos duration_ns, const char* message) noexcept;
   // Sets only the attempts, keeping the error of an earlier one.
   bool write_attempts(uint64_t index, uint32_t attempts) noexcept;
-  void erase(uint64_t index) noexcept;
-  // nullptr: nothing was noted. The note stays where it is until it is written again. `alone`: nobody else can be here, and a
+  // Hands over what was noted, and forgets it. Empty: nothing was.
+  std::optional<Note> take(uint64_t index) noexcept;
+  // nullptr: nothing was noted. The note stays where it is until it is written again or taken. `alone`: nobody else can be here, and a
   // lock may be held by nobody, as in a forked child.
   const Note* find(uint64_t index, bool alone) const;
 

@@ -355,6 +355,8 @@ void Job::unpark(Lease& lease) {
 
 void Job::leave(Lease& lease, Wake& wake) {
   std::lock_guard lock(mutex_);
+  if (lease.registered) takers_.fetch_sub(1, kRelaxed);  // any number may come and go: memory is for those who are there
+  lease.registered = false;
   if (!lease.parked) return;
   unpark(lease);
   wake_takers(1, wake);
