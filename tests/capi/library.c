@@ -23,11 +23,15 @@ TEST(every_status_has_its_name) {
   NAMED(PA_STATUS_TIMED_OUT);
   NAMED(PA_STATUS_ABORTED);
   NAMED(PA_STATUS_CANCELLED);
+  NAMED(PA_STATUS_PULL);
+  NAMED(PA_STATUS_RETRY);
+  NAMED(PA_STATUS_FINAL);
+  NAMED(PA_STATUS_STOPPED);
 #undef NAMED
 }
 
 TEST(a_number_that_is_no_status_is_unknown) {
-  const pa_status numbers[] = {4, -13, 1000, INT32_MIN, INT32_MAX};
+  const pa_status numbers[] = {8, -13, 1000, INT32_MIN, INT32_MAX};
   for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) CHECK_STR(pa_status_name(numbers[i]), "PA_STATUS_UNKNOWN");
 }
 

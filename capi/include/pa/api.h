@@ -149,7 +149,7 @@ typedef struct pa_api {
   pa_status (*job_end_input)(pa_job *, pa_progress *);
   pa_status (*job_poll)(pa_job *, pa_progress *);
   pa_status (*job_progress)(pa_job *, pa_progress *);
-  pa_status (*job_notify)(pa_job *, void (*)(void *), void *, pa_error *);
+  pa_status (*job_notify)(pa_job *, pa_notify_fn, void *, pa_error *);
   int32_t (*job_fd)(pa_job *, pa_error *);
   pa_status (*job_stop)(pa_job *);
   pa_status (*job_drain)(pa_job *, pa_chunk *);

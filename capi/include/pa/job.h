@@ -106,6 +106,9 @@ typedef struct pa_progress {
   uint64_t reserved[4];
 } pa_progress;
 
+/* Told that something happened; see pa_job_notify. */
+typedef void (*pa_notify_fn)(void *ctx);
+
 /* Makes a job.
  *   options  what holds: workers (leases at a time; takers beyond that wait), window, batch_size, batch (max_items: the size of a
  *            lease), limiter, rate, rate_cost, retry (but retry_if), timeout_ns (from now on), max_errors, stop, ordered. What
@@ -179,7 +182,7 @@ PA_EXPORT pa_status pa_job_progress(pa_job *job, pa_progress *progress);
 /* From now on `notify` is called after each event from outside, on a thread of libpa, never twice at a time, and never inside
  * pa_stop_request. Several events may share a call. NULL: no more; returns when no call is under way.
  * Errors: PA_STATUS_SYSTEM, PA_STATUS_NO_MEMORY. */
-PA_EXPORT pa_status pa_job_notify(pa_job *job, void (*notify)(void *ctx), void *ctx, pa_error *error);
+PA_EXPORT pa_status pa_job_notify(pa_job *job, pa_notify_fn notify, void *ctx, pa_error *error);
 
 /* A descriptor for poll, epoll and the like: readable after an event from outside, until pa_job_poll. It belongs to the job: do not
  * read or close it. Returns it, or a negative pa_status. */
