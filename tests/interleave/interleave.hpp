@@ -57,6 +57,9 @@ class Atomic {
   T fetch_or(T value, std::memory_order = std::memory_order_seq_cst) noexcept {
     return change("fetch_or", [value](T old) { return old | value; });
   }
+  T fetch_and(T value, std::memory_order = std::memory_order_seq_cst) noexcept {
+    return change("fetch_and", [value](T old) { return old & value; });
+  }
   bool compare_exchange_weak(T& expected, T desired, std::memory_order = std::memory_order_seq_cst,
                              std::memory_order = std::memory_order_seq_cst) noexcept {
     return compare_exchange_strong(expected, desired);
