@@ -241,7 +241,6 @@ class Job {
   void hand_over(const Chunk& chunk, Wake& wake);
   uint64_t share_of_window(uint64_t count) const;
   bool ripe(const Ready& ready, nanos now) const;
-  bool could_do_more(nanos now, bool more_tokens);
   void pass_on(nanos now, bool more_tokens, Wake& wake);
   void grant(nanos now, Lease& lease, Span span, uint64_t cookie, uint32_t attempt, nanos first_started);  // no lock
   void note_out(Lease& lease);
@@ -302,7 +301,8 @@ class Job {
   bool pulling_ = false;
   bool slow_source_ = false;
   bool has_timekeeper_ = false;
-  bool sealed_ = false;  // revoked: nothing more is admitted
+  bool keeps_time_of_tokens_ = false;  // he does, and has asked the limiter for it
+  bool sealed_ = false;                // revoked: nothing more is admitted
   // Streams.
   Outbox outbox_;
   uint64_t leased_ = 0;  // indices that are out

@@ -123,7 +123,9 @@ Take Job::take_locked(nanos now, Lease& lease, Wake& wake) {
       }
       parked_.fetch_add(1, kOrdered);
       const nanos until = tokens.come_back < config_.deadline ? tokens.come_back : tokens.when;
-      return park(lease, std::min(until, alarm));
+      const Take parked = park(lease, std::min(until, alarm));
+      if (lease.keeps_time) keeps_time_of_tokens_ = true;
+      return parked;
     }
     if (!by_lease) count = tokens.units;
     more_tokens = tokens.more;
@@ -157,12 +159,17 @@ Take Job::take_locked(nanos now, Lease& lease, Wake& wake) {
 }
 
 // The wake chain: if another take could succeed now, or nobody keeps the time any more, one parked taker looks. Whoever was
-// woken to keep an earlier time may have found work instead: then the time that is kept is too late.
+// woken to keep an earlier time may have found work instead: then the time that is kept is too late. So is that of a deadline
+// where the next token is what is waited for.
 void Job::pass_on(nanos now, bool more_tokens, Wake& wake) {
   const nanos next = next_alarm(now);
+  const Lease probe;
+  const bool work = use_lanes_ || pick(now, probe).from != From::nowhere;
+  const bool tokens_matter = work && !more_tokens;
   const bool time_matters = config_.limiter || config_.deadline != kNever || next != kNever;
-  const bool time_is_kept = has_timekeeper_ && alarm_ <= next;
-  if (could_do_more(now, more_tokens) || (time_matters && !time_is_kept)) wake_takers(1, wake);
+  const bool time_is_kept = has_timekeeper_ && alarm_ <= next && (keeps_time_of_tokens_ || !tokens_matter);
+  const bool could_go_on = (work && more_tokens) || pull_count(probe) != 0;
+  if (could_go_on || (time_matters && !time_is_kept)) wake_takers(1, wake);
 }
 
 // The lanes looked empty. Announce first, then look again; whoever publishes does so first and then looks for those who
@@ -254,12 +261,6 @@ uint64_t Job::pull_count(const Lease& lease) const {
   return std::min(count, room());
 }
 
-// Could another take have a lease or a pull now?
-bool Job::could_do_more(nanos now, bool more_tokens) {
-  Lease probe;
-  return use_lanes_ || (more_tokens && pick(now, probe).from != From::nowhere) || pull_count(probe) != 0;
-}
-
 bool Job::supply(nanos now, uint64_t got, bool end, uint64_t cookie, Wake& wake) {
   std::lock_guard lock(mutex_);
   assert(pulling_);
@@ -349,6 +350,7 @@ void Job::unpark(Lease& lease) {
   if (use_lanes_) attention_.fetch_sub(1, kOrdered);
   if (!lease.keeps_time) return;
   lease.keeps_time = false;
+  keeps_time_of_tokens_ = false;
   has_timekeeper_ = false;  // an earlier one may still be there: the next to park doubles it, which is harmless
   alarm_ = kNever;
 }

@@ -312,5 +312,23 @@ TEST(Pacing, MaxErrorsEndsBeforeMoreIsPaid) {
   EXPECT_EQ(limiter.take(stage.now, 10, 1).units, 4u);
 }
 
+// All sleep, one until the deadline; then work comes for several, and tokens for one.
+TEST(Pacing, SomebodyKeepsTheTimeOfTheNextTokenEvenBesideADeadline) {
+  Limiter limiter{thousand(1)};
+  JobConfig config = under(limiter, kUnsized, 3);
+  config.fetched = config.pushed = true;
+  config.deadline = kSecond;
+  Stage stage{config};
+  Lease first, second, third;
+  for (Lease* lease : {&first, &second, &third}) ASSERT_EQ(stage.take(*lease), Take::again);
+  ASSERT_EQ(first.come_back, kSecond);
+  ASSERT_TRUE(stage.admit(3, false));
+  ASSERT_EQ(stage.wake.takers, 1u);
+  ASSERT_EQ(stage.take(second), Take::lease);
+  EXPECT_EQ(stage.wake.takers, 1u);
+  ASSERT_EQ(stage.take(third), Take::again);
+  EXPECT_EQ(third.come_back, stage.now + kMillisecond);
+}
+
 }  // namespace
 }  // namespace pa
