@@ -12,12 +12,16 @@ namespace pa::simulation {
   X(unsized_sources)              \
   X(hints_too_high)               \
   X(hints_too_low)                \
+  X(pushed_sources)               \
   X(serial_runs)                  \
   X(chunked_runs)                 \
   X(shared_limiters)              \
   X(pulls)                        \
   X(pulls_after_the_end)          \
   X(source_failures)              \
+  X(pushes)                       \
+  X(pushes_without_room)          \
+  X(pushes_after_the_end)         \
   X(retries)                      \
   X(server_waits)                 \
   X(final_failures)               \
@@ -33,6 +37,9 @@ namespace pa::simulation {
   X(woken)                        \
   X(left)                         \
   X(went_early)                   \
+  X(left_with_a_lease)            \
+  X(gated_runs)                   \
+  X(waited_for_a_place)           \
   X(probes)                       \
   X(pauses)                       \
   X(charges)                      \
@@ -43,6 +50,20 @@ namespace pa::simulation {
   X(drained)                      \
   X(observed)                     \
   X(concluded)                    \
+  X(streams)                      \
+  X(ordered_streams)              \
+  X(automatic_windows)            \
+  X(chunks)                       \
+  X(failures_handed_out)          \
+  X(handed_out_after_the_end)     \
+  X(stragglers)                   \
+  X(gaps_skipped)                 \
+  X(consumer_waited)              \
+  X(consumer_woken)               \
+  X(consumer_stalled)             \
+  X(consumer_closed)              \
+  X(streams_cut_at_max_errors)    \
+  X(results_drained)              \
   X(ends_completed)               \
   X(ends_timed_out)               \
   X(ends_predicted_late)          \

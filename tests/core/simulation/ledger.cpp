@@ -32,23 +32,32 @@ void Ledger::asked_for(uint64_t first, uint64_t count) const {
   PA_CHECK(first == supplied_, "a pull for index %llu after %llu inputs", ull{first}, ull{supplied_});
   PA_CHECK(count > 0, "a pull of nothing");
   PA_CHECK(!input_done_, "a pull after the source had ended");
-  const uint64_t out = admitted_ - resolved_;
-  if (config_.window)
-    PA_CHECK(out + count <= config_.window, "a pull of %llu with %llu out, beyond the window of %llu", ull{count}, ull{out},
-             ull{config_.window});
+  const uint64_t out = in_window();
+  PA_CHECK(count <= window() && out + count <= window(), "a pull of %llu with %llu out, beyond the window of %llu",
+           ull{count}, ull{out}, ull{window()});
   check_chunk(count);
   if (config_.serial) PA_CHECK(out == 0, "a serial job pulls while %llu are out", ull{out});
   if (config_.batch_max)
     PA_CHECK(count <= config_.batch_max, "a pull of %llu for batches of %llu", ull{count}, ull{config_.batch_max});
 }
 
-void Ledger::supplied(nanos now, uint64_t count, bool end) {
+// Without a bound where there is none. That of a stream grows with the leases.
+uint64_t Ledger::window() const {
+  if (config_.window) return config_.window;
+  if (!config_.stream) return UINT64_MAX;
+  const uint64_t lease = std::max(largest_lease_, config_.batch_max);
+  const uint64_t two_each = 2 * uint64_t{config_.workers} * std::max<uint64_t>(1, config_.batch_max);
+  return std::max(two_each, std::min<uint64_t>(65'536, 16 * uint64_t{config_.workers} * lease));
+}
+
+void Ledger::supplied(nanos now, uint64_t count, bool end, uint64_t cookie) {
   admit(supplied_, count);
   for (uint64_t i = 0; i < count; i++) {
     Item& fresh = item(supplied_ + i);
     PA_CHECK(fresh.state == State::unseen, "index %llu is supplied twice", ull{supplied_ + i});
     fresh.state = State::ready;
     fresh.supplied_at = now;
+    fresh.cookie = cookie;
   }
   supplied_ += count;
   input_done_ = end;
@@ -56,9 +65,9 @@ void Ledger::supplied(nanos now, uint64_t count, bool end) {
 
 void Ledger::admit(uint64_t first, uint64_t count) {
   PA_CHECK(first == admitted_, "index %llu is admitted after %llu inputs", ull{first}, ull{admitted_});
-  const uint64_t out = admitted_ - resolved_;
-  if (config_.window)
-    PA_CHECK(out + count <= config_.window, "%llu admitted, the window is %llu", ull{out + count}, ull{config_.window});
+  const uint64_t out = in_window();
+  PA_CHECK(count <= window() && out + count <= window(), "%llu admitted, the window is %llu", ull{out + count},
+           ull{window()});
   if (count) check_chunk(count);
   admitted_ += count;
 }
@@ -91,14 +100,17 @@ void Ledger::granted(nanos now, const Lease& lease) {
   const bool fresh = !config_.fetched && item(lease.first).state == State::unseen;
   if (lease.attempt == 1) check_batch(now, lease, fresh);
   // On the lanes the whole job is admitted at once, and any part of it may be stolen first.
-  const bool in_order = config_.window || config_.chunk || config_.serial;
+  const bool in_order = config_.window || config_.chunk || config_.serial || config_.stream;
   if (fresh && in_order) admit(lease.first, lease.count);
+  largest_lease_ = std::max(largest_lease_, lease.count);
 
   for (uint64_t i = 0; i < lease.count; i++) {
     const uint64_t index = lease.first + i;
     Item& it = item(index);
     PA_CHECK(it.state == expected || (fresh && it.state == State::unseen), "index %llu is leased in state %d", ull{index},
              static_cast<int>(it.state));
+    PA_CHECK(it.cookie == lease.cookie, "index %llu was supplied with cookie %llu and is leased with %llu", ull{index},
+             ull{it.cookie}, ull{lease.cookie});
     PA_CHECK(it.attempts + 1 == lease.attempt, "index %llu: attempt %u after %u", ull{index}, lease.attempt, it.attempts);
     if (lease.attempt == 1) {
       it.first_started = now;
@@ -114,15 +126,16 @@ void Ledger::granted(nanos now, const Lease& lease) {
 void Ledger::check_first_attempt(nanos, const Lease& lease) const {
   if (!config_.serial) return;
   for (uint64_t i = 0; i < lease.first; i++)
-    PA_CHECK(items_[i].state == State::succeeded || items_[i].state == State::failed,
-             "a serial job starts index %llu before %llu has its outcome", ull{lease.first}, ull{i});
+    PA_CHECK(is_resolved(items_[i]), "a serial job starts index %llu before %llu has its outcome", ull{lease.first}, ull{i});
 }
 
 // A batch is full, unless there is a reason.
 void Ledger::check_batch(nanos now, const Lease& lease, bool fresh) const {
   if (!config_.batch_max || lease.count == config_.batch_max) return;
   const bool pays_by_item = plan_.limited && config_.tokens_per_lease == 0;
-  if (pays_by_item || given_back_) return;
+  // What is left over when a full batch is cut from several pushes goes when the first of them should.
+  const bool joined = config_.pushed && plan_.cookies != 0;
+  if (pays_by_item || given_back_ || joined) return;
   if (fresh) {
     uint64_t most = std::min(config_.batch_max, config_.count - lease.first);
     if (config_.chunk) most = std::min(most, config_.chunk - lease.first % config_.chunk);
@@ -134,22 +147,25 @@ void Ledger::check_batch(nanos now, const Lease& lease, bool fresh) const {
   }
 }
 
-void Ledger::succeeded(uint64_t first, uint64_t count) {
-  for (uint64_t i = 0; i < count; i++) {
-    Item& it = item(first + i);
-    PA_CHECK(it.state == State::leased, "index %llu succeeds in state %d", ull{first + i}, static_cast<int>(it.state));
-    put(it, State::succeeded);
-    it.attempts++;
-  }
-  resolved_ += count;
+void Ledger::resolve(nanos now, uint64_t index, State state) {
+  Item& it = item(index);
+  PA_CHECK(it.state == State::leased, "index %llu has the outcome %d in state %d", ull{index}, static_cast<int>(state),
+           static_cast<int>(it.state));
+  put(it, state);
+  it.attempts++;
+  it.resolved_at = now;
+  resolved_++;
+  if (!config_.stream) return;
+  done_.push_back(index);
+  pending_++;
 }
 
-void Ledger::failed_for_good(uint64_t index) {
-  Item& it = item(index);
-  PA_CHECK(it.state == State::leased, "index %llu fails in state %d", ull{index}, static_cast<int>(it.state));
-  put(it, State::failed);
-  it.attempts++;
-  resolved_++;
+void Ledger::succeeded(nanos now, uint64_t first, uint64_t count) {
+  for (uint64_t i = 0; i < count; i++) resolve(now, first + i, State::succeeded);
+}
+
+void Ledger::failed_for_good(nanos now, uint64_t index) {
+  resolve(now, index, State::failed);
   failures_++;
 }
 
@@ -181,6 +197,63 @@ void Ledger::given_back(uint64_t first, uint64_t count) {
   if (count) given_back_ = true;
 }
 
+// ---------------------------------------------------------------- the consumer of a stream
+
+bool Ledger::consumer_is_over() const {
+  return abandoned_ || (config_.max_errors && failures_handed_out_ >= config_.max_errors);
+}
+
+bool Ledger::deliverable(bool skip) const {
+  if (consumer_is_over()) return false;
+  if (!config_.ordered || skip) return pending_ != 0;
+  return whose_turn_ < items_.size() && has_result(items_[whose_turn_]);
+}
+
+uint64_t Ledger::handed_out(const Chunk& chunk, bool skip) {
+  PA_CHECK(chunk.count > 0, "an empty chunk");
+  PA_CHECK(!consumer_is_over(), "index %llu is handed out after the stream was over", ull{chunk.first});
+  PA_CHECK(!chunk.failed || chunk.count == 1, "%llu failed items in one chunk", ull{chunk.count});
+  check_duration(chunk);
+  uint64_t skipped = 0;
+  if (config_.ordered) {
+    PA_CHECK(chunk.first >= whose_turn_, "index %llu is handed out after %llu", ull{chunk.first}, ull{whose_turn_});
+    PA_CHECK(chunk.first == whose_turn_ || skip, "index %llu is handed out, and %llu may still come", ull{chunk.first},
+             ull{whose_turn_});
+    for (; whose_turn_ < chunk.first; whose_turn_++, skipped++)
+      PA_CHECK(!has_result(items_[whose_turn_]), "index %llu is skipped, and has a result", ull{whose_turn_});
+    whose_turn_ += chunk.count;
+  }
+  for (uint64_t index = chunk.first; index < chunk.first + chunk.count; index++) {
+    Item& it = item(index);
+    PA_CHECK(it.state == (chunk.failed ? State::failed : State::succeeded), "index %llu is handed out in state %d",
+             ull{index}, static_cast<int>(it.state));
+    PA_CHECK(it.attempts == chunk.attempts, "index %llu is handed out with %u attempts, it had %u", ull{index},
+             chunk.attempts, it.attempts);
+    PA_CHECK(it.cookie == chunk.cookie, "index %llu is handed out with the cookie %llu", ull{index}, ull{chunk.cookie});
+    if (!config_.ordered) {
+      PA_CHECK(index == done_.front(), "index %llu is handed out, and %llu was done first", ull{index}, ull{done_.front()});
+      done_.pop_front();
+    }
+    put(it, State::handed_out);
+  }
+  handed_out_ += chunk.count;
+  pending_ -= chunk.count;
+  failures_handed_out_ += chunk.failed;
+  return skipped;
+}
+
+// From the start of the first attempt; the items of a lease share its time, those of a batch have all of it.
+void Ledger::check_duration(const Chunk& chunk) const {
+  const Item& it = items_[chunk.first];
+  const nanos most = it.resolved_at - it.first_started;
+  if (chunk.attempts > 1 || config_.batched)
+    PA_CHECK(chunk.duration_ns == most, "index %llu took %lld ns, the chunk says %lld", ull{chunk.first}, ll{most},
+             ll{chunk.duration_ns});
+  else
+    PA_CHECK(chunk.duration_ns >= 0 && chunk.duration_ns * static_cast<nanos>(chunk.count) <= most,
+             "%llu items took %lld ns, the chunk says %lld each", ull{chunk.count}, ll{most}, ll{chunk.duration_ns});
+}
+
 // ---------------------------------------------------------------- after the end
 
 void Ledger::taken_back(const Unrun& unrun) {
@@ -188,25 +261,39 @@ void Ledger::taken_back(const Unrun& unrun) {
     Item& it = item(unrun.first + i);
     PA_CHECK(it.state == State::leased, "index %llu is taken back in state %d", ull{unrun.first + i},
              static_cast<int>(it.state));
+    PA_CHECK(it.cookie == unrun.cookie, "index %llu is taken back with the cookie %llu", ull{unrun.first + i},
+             ull{unrun.cookie});
     put(it, State::placeholder);
   }
   placeholders_ += unrun.count;
 }
 
-void Ledger::drained(const Unrun& unrun) {
-  for (uint64_t i = 0; i < unrun.count; i++) {
-    Item& it = item(unrun.first + i);
-    PA_CHECK(it.state == State::unseen || it.state == State::ready || it.state == State::waiting,
-             "index %llu is drained in state %d", ull{unrun.first + i}, static_cast<int>(it.state));
-    PA_CHECK(it.attempts == unrun.attempts, "index %llu is drained with %u attempts, it had %u", ull{unrun.first + i},
-             unrun.attempts, it.attempts);
+uint64_t Ledger::drained(const Unrun& unrun) {
+  uint64_t results = 0;
+  for (uint64_t index = unrun.first; index < unrun.first + unrun.count; index++) {
+    Item& it = item(index);
+    if (config_.stream && has_result(it)) {
+      PA_CHECK(consumer_is_over(), "index %llu is drained, and the consumer may still come for it", ull{index});
+      results++;
+      pending_--;
+    } else {
+      PA_CHECK(it.state == State::unseen || it.state == State::ready || it.state == State::waiting,
+               "index %llu is drained in state %d", ull{index}, static_cast<int>(it.state));
+      PA_CHECK(!config_.stream || it.state != State::unseen, "index %llu is drained, and was never admitted", ull{index});
+    }
+    PA_CHECK(it.attempts == unrun.attempts, "index %llu is drained with %u attempts, it had %u", ull{index}, unrun.attempts,
+             it.attempts);
+    PA_CHECK(it.cookie == unrun.cookie, "index %llu is drained with the cookie %llu", ull{index}, ull{unrun.cookie});
     put(it, State::placeholder);
   }
   placeholders_ += unrun.count;
+  return results;
 }
 
-// A run that ended early has one outcome for each declared input, pulled or not, and for each that was pulled beyond that.
+// A run that ended early has one outcome for each declared input, pulled or not, and for each that was pulled beyond that. A
+// stream is simply shorter.
 uint64_t Ledger::total(End end) const {
+  if (config_.stream) return admitted_;
   if (config_.count == kUnsized || end == End::completed) return supplied_;
   return std::max(config_.count, supplied_);
 }
@@ -215,11 +302,13 @@ void Ledger::close(End end) const {
   const uint64_t count = total(end);
   for (uint64_t i = 0; i < count; i++) {
     const State state = items_[i].state;
-    PA_CHECK(state == State::succeeded || state == State::failed || state == State::placeholder,
-             "index %llu has no outcome, state %d", ull{i}, static_cast<int>(state));
+    const bool resolved = config_.stream ? state == State::handed_out : has_result(items_[i]);
+    PA_CHECK(resolved || state == State::placeholder, "index %llu has no outcome, state %d", ull{i},
+             static_cast<int>(state));
   }
-  PA_CHECK(resolved_ + placeholders_ == count, "%llu outcomes for %llu indices", ull{resolved_ + placeholders_}, ull{count});
-  if (end == End::completed) PA_CHECK(placeholders_ == 0, "a completed run with %llu placeholders", ull{placeholders_});
+  PA_CHECK(outcomes() == count, "%llu outcomes for %llu indices", ull{outcomes()}, ull{count});
+  if (end == End::completed && !abandoned_)
+    PA_CHECK(placeholders_ == 0, "a completed run with %llu placeholders", ull{placeholders_});
 }
 
 bool Ledger::anything_to_lease() const {
@@ -230,8 +319,7 @@ bool Ledger::anything_to_lease() const {
 bool Ledger::only_retries_after(nanos instant) const {
   if (!input_done_) return false;
   return std::all_of(items_.begin(), items_.begin() + static_cast<std::ptrdiff_t>(supplied_), [&](const Item& it) {
-    const bool resolved = it.state == State::succeeded || it.state == State::failed;
-    return resolved || (it.state == State::waiting && it.due_latest >= instant);
+    return is_resolved(it) || (it.state == State::waiting && it.due_latest >= instant);
   });
 }
 

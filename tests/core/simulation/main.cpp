@@ -1,9 +1,10 @@
-// A deterministic simulation of jobs: a fake clock, random configurations, takers, sources, failures, waits, stops and
-// deadlines, all from a seed. usage: simulate [first_seed [count]] [--trace]
+// A deterministic simulation of jobs: a fake clock, random configurations, takers, sources, consumers, failures, waits,
+// stops and deadlines, all from a seed. usage: simulate [first_seed [count]] [--trace]
 //
 // After every step it checks what the engine promises: one outcome for each index, inputs pulled lazily and never beyond the
-// window, one end and nothing after it, no more calls than the rate allows, nobody asleep while there is work. The same seed
-// gives the same schedule, so that a failure can be looked at with --trace.
+// window, one end and nothing after it, no more calls than the rate allows, nobody asleep while there is work; of a stream, all that
+// is done handed out once, in the promised order, and the consumer never asleep beside it. The same seed gives the same schedule,
+// so that a failure can be looked at with --trace.
 #include <unistd.h>
 #include <csignal>
 #include <cstdlib>

@@ -36,8 +36,8 @@ Run::Run(const RunPlan& plan, Surroundings& around, int number)
            "a new job has ended as %s", name(ended_));
   coverage_.ends_completed += ended_ == End::completed;
   coverage_.ends_cancelled += ended_ == End::cancelled;
-  const bool counted =
-      config_.window || config_.chunk || config_.serial || config_.detachable || config_.batch_max || is_limited();
+  const bool counted = config_.window || config_.chunk || config_.serial || config_.detachable || config_.batch_max ||
+                       is_limited() || is_gated();
   if (!config_.fetched) ++(counted ? coverage_.counter_runs : coverage_.lane_runs);
   if (config_.fetched) ++(config_.count == kUnsized ? coverage_.unsized_sources : coverage_.sized_sources);
   if (config_.fetched && config_.count != kUnsized) {
@@ -46,6 +46,13 @@ Run::Run(const RunPlan& plan, Surroundings& around, int number)
   }
   coverage_.serial_runs += config_.serial;
   coverage_.chunked_runs += config_.chunk != 0;
+  coverage_.pushed_sources += config_.pushed;
+  coverage_.gated_runs += config_.gated;
+  coverage_.streams += config_.stream;
+  coverage_.ordered_streams += config_.stream && config_.ordered;
+  coverage_.automatic_windows += config_.stream && !config_.window;
+  if (config_.stream) consumer_ = {draw_rest(), false, false};
+  if (config_.pushed) pusher_.at = span_below(around_.random, plan.push_longest);
 }
 
 // ---------------------------------------------------------------- what the job says
@@ -77,7 +84,7 @@ void Run::note_successes(uint64_t first, uint64_t count, const char* call) {
              ull{heard_.successes_first}, ull{heard_.successes});
     coverage_.observed += count;
   }
-  ledger_.succeeded(first, count);
+  ledger_.succeeded(around_.now, first, count);
 }
 
 bool Run::must_end() const {
@@ -97,9 +104,14 @@ void Run::after_call(const Wake& wake) {
   if (config_.max_errors && ledger_.failures() >= config_.max_errors)
     PA_CHECK(ended_ != End::none && ended_ != End::completed, "%llu failures, and the run is %s", ull{ledger_.failures()},
              name(ended_));
-  if (config_.window && ended_ == End::none)
-    PA_CHECK(job_.in_window() <= config_.window, "%llu in a window of %llu", ull{job_.in_window()}, ull{config_.window});
+  if (config_.stream || (config_.window && ended_ == End::none)) {
+    PA_CHECK(job_.in_window() == ledger_.in_window(), "the job has %llu in its window, it is %llu", ull{job_.in_window()},
+             ull{ledger_.in_window()});
+    PA_CHECK(job_.in_window() <= ledger_.window(), "%llu in a window of %llu", ull{job_.in_window()}, ull{ledger_.window()});
+  }
   deliver(wake);
+  check_consumer();
+  if (pusher_.waits && (job_.room_for_inputs() || ended_ != End::none)) pusher_ = {around_.now, false};
 }
 
 bool Run::wakes_everyone(const Wake& wake) const {
@@ -145,7 +157,7 @@ void Run::check_end(const Wake& wake) {
       coverage_.ends_aborted++;
       break;
     case End::cancelled:
-      PA_CHECK(stopped, "cancelled, and nobody asked for it");
+      PA_CHECK(stopped || closed_, "cancelled, and nobody asked for it");
       coverage_.ends_cancelled++;
       break;
     case End::failed:
@@ -156,6 +168,12 @@ void Run::check_end(const Wake& wake) {
 }
 
 void Run::deliver(const Wake& wake) {
+  if (wake.owner && consumer_.waits) {
+    PA_TRACE("wakes the consumer");
+    consumer_.waits = false;
+    consumer_.at = around_.now;
+    coverage_.consumer_woken++;
+  }
   std::vector<Taker*> parked;
   if (wake.takers)
     for (Taker& taker : takers_)
@@ -193,6 +211,7 @@ void Run::stop_requested() {
 
 void Run::disturb() {
   Random& random = around_.random;
+  if (around_.now >= plan_.closes_at && !consumer_.told) close_stream();
   if (around_.now >= plan_.fails_at && job_.end() == End::none) {
     Wake wake;
     failed_by_us_ = true;
@@ -242,6 +261,7 @@ void Run::revoke() {
     coverage_.revoked += unrun.count;
   }
   PA_CHECK(!ledger_.anything_leased(), "some leases were not taken back");
+  if (consumer_.waits) consumer_ = {around_.now, false, consumer_.told};  // it was he who did it
 }
 
 // All is resolved. The owner's callbacks may still fail the run; else it says so.
@@ -266,7 +286,7 @@ bool Run::drain() {
   while (const std::optional<Unrun> unrun = job_.drain()) {
     PA_TRACE("drains [%llu +%llu), attempts %u", ull{unrun->first}, ull{unrun->count}, unrun->attempts);
     PA_CHECK(unrun->count, "nothing is drained");
-    ledger_.drained(*unrun);
+    coverage_.results_drained += ledger_.drained(*unrun);
     coverage_.drained += unrun->count;
     any = true;
   }
@@ -296,6 +316,8 @@ nanos Run::next_instant(bool probing) const {
   nanos next = kNever;
   for (const Taker& taker : takers_)
     if (taker.doing != Doing::gone) next = std::min(next, taker.at);
+  next = std::min({next, consumer_.at, pusher_.at});
+  if (plan_.closes_at > around_.now && !consumer_.told) next = std::min(next, plan_.closes_at);
   if (ended_ != End::none) return next;
   if (plan_.fails_at > around_.now) next = std::min(next, plan_.fails_at);
   if (plan_.owner_watches_deadline) next = std::min(next, config_.deadline);
@@ -318,7 +340,7 @@ void Run::rest(bool probing) {
 // Those who sleep rely on one of them to come back in time.
 void Run::check_alarms() {
   if (!count(Doing::parked) || must_end()) return;
-  if (config_.fetched && count(Doing::running) >= config_.workers) return;
+  if (is_gated() && count(Doing::running) >= config_.workers) return;
   const nanos due = job_.next_due(), alarm = earliest_alarm();
   if (due == kNever) return;
   if (is_limited())

@@ -1,5 +1,5 @@
-// One job and those who work on it: its takers, its source, its owner. Each call to the job is followed by a look at whether
-// it kept its promises.
+// One job and those who work on it: its takers, its source, its owner, the consumer of a stream. Each call to the job is followed
+// by a look at whether it kept its promises.
 #pragma once
 #include <memory>
 #include <vector>
@@ -28,7 +28,7 @@ class Run final : public Witness {
  public:
   Run(const RunPlan& plan, Surroundings& around, int number);
 
-  // Lets one taker that has something to do now do it. False: there is none.
+  // Lets one of those who have something to do now do it. False: there is none.
   bool act();
   // Things that happen from outside, now and then.
   void disturb();
@@ -41,7 +41,7 @@ class Run final : public Witness {
   void stop_requested();
 
   nanos next_instant(bool probing) const;
-  bool over() const { return ended_ != End::none && gone() && job_.settled(); }
+  bool over() const { return ended_ != End::none && gone() && consumer_.has_gone() && job_.settled(); }
   void close() const;
 
  private:
@@ -53,6 +53,19 @@ class Run final : public Witness {
     size_t grant = 0;  // in the budget
     uint64_t granted = 0;
     uint32_t pause_epoch = 0;
+  };
+
+  struct Consumer {
+    nanos at = kNever;   // when he comes
+    bool waits = false;  // until he is woken
+    bool told = true;    // that the stream is over
+    bool has_gone() const { return told && at == kNever; }
+  };
+
+  // Brings the inputs that are pushed.
+  struct Pusher {
+    nanos at = kNever;
+    bool waits = false;  // for room
   };
 
   // What happened in one call to the job, as the witness heard it.
@@ -78,6 +91,13 @@ class Run final : public Witness {
   bool fail(Taker& taker, uint64_t index);  // false: the lease was taken back and is over
   void complete(Taker& taker, uint64_t done);
   void step(Taker& taker, uint64_t done);
+  void desert(Taker& taker);
+  void come();
+  void close_stream();
+  void push();
+  uint64_t draw_cookie();
+  nanos draw_rest();
+  bool nothing_comes() const;
   void revoke();
   bool conclude();
   void leave();
@@ -90,9 +110,11 @@ class Run final : public Witness {
   bool wakes_everyone(const Wake& wake) const;
   void check_all_resolved(const Wake& wake, bool was_open);
   void deliver(const Wake& wake);
+  void check_consumer();
   void check_alarms();
   bool must_end() const;  // what every gate has to see
   bool is_limited() const { return plan_.limited; }
+  bool is_gated() const { return config_.gated || config_.fetched || config_.stream; }
   bool gone() const;
   uint32_t count(Doing doing) const;
   nanos earliest_alarm() const;
@@ -109,13 +131,17 @@ class Run final : public Witness {
   Job job_;
   Ledger ledger_;
   std::vector<Taker> takers_;
+  Consumer consumer_;
+  Pusher pusher_;
   Heard heard_;
   End ended_ = End::none;
   bool all_resolved_ = false;
   bool pulling_ = false;
   bool revoked_ = false;
   bool failed_by_us_ = false;
+  bool closed_ = false;  // by the consumer
   uint64_t pulls_ = 0;
+  uint64_t supplies_ = 0;
 };
 
 }  // namespace pa::simulation

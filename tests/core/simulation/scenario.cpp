@@ -45,6 +45,31 @@ void draw_retry(Random& random, RetryPolicy& retry) {
   retry.max_server_wait_ns = chance(random, 0.2) ? kNever : span_below(random, 500 * kMicrosecond);
 }
 
+void draw_consumer(Random& random, RunPlan& plan) {
+  plan.config.stream = true;
+  plan.config.ordered = chance(random, 0.5);
+  plan.rest_longest = chance(random, 0.4) ? 0 : 1 + span_below(random, 100 * kMicrosecond);
+  plan.bursting = random.unit();
+  plan.stalling = chance(random, 0.3) ? 0.05 : 0;
+  if (chance(random, 0.15)) plan.closes_at = span_below(random, 10 * kMillisecond);
+}
+
+// A job may be a stream, have its inputs pushed, and have more takers than workers.
+void draw_surplus(Random& random, RunPlan& plan) {
+  JobConfig& config = plan.config;
+  if (chance(random, 0.4)) draw_consumer(random, plan);
+  if (config.fetched && chance(random, 0.35)) {
+    config.pushed = true;
+    plan.push_longest = chance(random, 0.3) ? 0 : 1 + span_below(random, 60 * kMicrosecond);
+  }
+  config.gated = chance(random, 0.2) && !config.stream && !config.fetched;
+  const bool may_have_more = config.gated || config.stream || config.fetched;
+  if (may_have_more && !config.serial && chance(random, 0.5))
+    plan.takers += static_cast<uint32_t>(random.below(2 * config.workers + 2));
+  plan.deserting = chance(random, 0.2) ? 0.1 : 0;
+  plan.cookies = random.below(4);
+}
+
 RunPlan draw_run(Random& random, bool limiter_exists, uint64_t burst) {
   RunPlan plan;
   JobConfig& config = plan.config;
@@ -97,6 +122,8 @@ RunPlan draw_run(Random& random, bool limiter_exists, uint64_t burst) {
   plan.leaving = chance(random, 0.2) ? 0.05 : 0;
   if (chance(random, 0.05)) plan.fails_at = span_below(random, 10 * kMillisecond);
   plan.revoking = config.detachable ? 0.2 : 0;
+  Random surplus{config.seed + 1};
+  draw_surplus(surplus, plan);
   return plan;
 }
 
@@ -137,10 +164,11 @@ std::string number(uint64_t value) { return value == UINT64_MAX ? "-" : std::to_
 
 std::string describe(const RunPlan& plan) {
   const JobConfig& c = plan.config;
-  std::string line = text("  job: count %s%s, workers %u on %u cpus, takers %u, window %llu, chunk %llu%s%s%s%s\n",
-                          number(c.count).c_str(), c.fetched ? " (hint)" : "", c.workers, c.cpus, plan.takers, ull{c.window},
-                          ull{c.chunk}, c.serial ? ", serial" : "", c.observed ? ", observed" : "",
-                          c.detachable ? ", detachable" : "", c.owner_concludes ? ", owner concludes" : "");
+  std::string line =
+      text("  job: count %s%s, workers %u on %u cpus, takers %u, window %llu, chunk %llu%s%s%s%s%s\n",
+           number(c.count).c_str(), c.fetched ? " (hint)" : "", c.workers, c.cpus, plan.takers, ull{c.window}, ull{c.chunk},
+           c.serial ? ", serial" : "", c.observed ? ", observed" : "", c.detachable ? ", detachable" : "",
+           c.owner_concludes ? ", owner concludes" : "", c.gated ? ", gated" : "");
   line += text(
       "    lease_max %llu, target %lld ns, fixed %llu%s, batch_max %llu, linger %lld ns, tokens %llu an item, %llu a "
       "lease%s\n",
@@ -154,6 +182,11 @@ std::string describe(const RunPlan& plan) {
   if (c.fetched)
     line += text("    source: %llu inputs, pulls up to %lld ns, short %.2f, fails after %s\n", ull{plan.inputs},
                  ll{plan.pull_longest}, plan.short_pulls, number(plan.pulls_until_failure).c_str());
+  if (c.pushed) line += text("    inputs are pushed, up to %lld ns apart\n", ll{plan.push_longest});
+  if (c.stream)
+    line +=
+        text("    stream%s: rests up to %lld ns, bursting %.2f, stalling %.2f, closes at %s\n", c.ordered ? ", ordered" : "",
+             ll{plan.rest_longest}, plan.bursting, plan.stalling, instant(plan.closes_at).c_str());
   return line + text("    bodies up to %lld ns, failing %.2f, of which retryable %.2f, giving back %.2f\n",
                      ll{plan.body_longest}, plan.failing, plan.retryable, plan.giving_back);
 }

@@ -21,6 +21,14 @@ struct RunPlan {
   nanos pull_longest = 0;
   double short_pulls = 0;     // how often it gives less than asked
   double says_end_early = 0;  // how often the last input comes together with the end
+  uint64_t cookies = 0;       // different ones; 0: each supply has its own
+  nanos push_longest = 0;     // between two, where inputs are pushed
+
+  // The consumer of a stream.
+  nanos rest_longest = 0;  // with a chunk, before he comes back
+  double bursting = 0;     // how often he comes back at once
+  double stalling = 0;     // how often he stays away for long
+  nanos closes_at = kNever;
 
   nanos body_longest = 0;
   double failing = 0;
@@ -29,6 +37,7 @@ struct RunPlan {
   nanos server_wait_longest = 0;
   double giving_back = 0;
   double leaving = 0;
+  double deserting = 0;     // with a lease in hand
   nanos fails_at = kNever;  // somebody ends the run as failed
   double revoking = 0;
 };

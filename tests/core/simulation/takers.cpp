@@ -11,8 +11,16 @@ bool Run::act() {
   std::vector<Taker*> able;
   for (Taker& taker : takers_)
     if (taker.doing != Doing::gone && taker.at <= around_.now) able.push_back(&taker);
-  if (able.empty()) return false;
-  Taker& taker = *able[around_.random.below(able.size())];
+  const bool consumer_comes = consumer_.at <= around_.now, pusher_comes = pusher_.at <= around_.now;
+  const uint64_t others = (consumer_comes ? 1 : 0) + (pusher_comes ? 1 : 0);
+  if (able.empty() && !others) return false;
+  const uint64_t turn = around_.random.below(able.size() + others);
+  if (turn >= able.size()) {
+    const bool push_now = pusher_comes && (!consumer_comes || turn > able.size());
+    push_now ? push() : come();
+    return true;
+  }
+  Taker& taker = *able[turn];
   switch (taker.doing) {
     case Doing::idle:
     case Doing::parked:
@@ -73,7 +81,7 @@ void Run::begin(Taker& taker, bool probing) {
   if (config_.batch_max)
     ++(taker.lease.count == config_.batch_max ? coverage_.full_batches : coverage_.batches_that_lingered);
   if (config_.batched && !config_.batch_max && taker.lease.count > 1) coverage_.automatic_batches++;
-  if (config_.fetched)
+  if (is_gated())
     PA_CHECK(count(Doing::running) <= config_.workers, "%u leases out, workers %u", count(Doing::running), config_.workers);
   if (is_limited()) {
     PA_CHECK(!around_.budget->pauses(around_.now), "a lease during a pause");
@@ -96,7 +104,8 @@ bool Run::no_token_before(nanos instant) const {
 }
 
 void Run::begin_pull(Taker& taker) {
-  PA_CHECK(config_.fetched && !pulling_, "two pulls at a time");
+  PA_CHECK(config_.fetched && !config_.pushed, "a pull of inputs that are not fetched");
+  PA_CHECK(!pulling_, "two pulls at a time");
   ledger_.asked_for(taker.lease.first, taker.lease.count);
   pulling_ = true;
   taker.doing = Doing::pulling;
@@ -108,6 +117,7 @@ void Run::park(Taker& taker, nanos limit) {
   taker.doing = Doing::parked;
   taker.at = taker.lease.come_back;
   coverage_.parked++;
+  coverage_.waited_for_a_place += is_gated() && count(Doing::running) >= config_.workers;
   PA_CHECK(taker.at > around_.now, "a taker shall come back at %lld: it would spin", ll{taker.at});
   PA_CHECK(taker.at == kNever || taker.at <= limit, "a taker shall come back %lld ns after the deadline",
            ll{taker.at - limit});
@@ -142,12 +152,13 @@ void Run::finish_pull(Taker& taker) {
     failed_by_us_ |= job_.end() == End::none;
     job_.end_as(End::failed, wake);
   }
-  const bool part_of_it = job_.supply(around_.now, got, end, 0, wake);
+  const uint64_t cookie = draw_cookie();
+  const bool part_of_it = job_.supply(around_.now, got, end, cookie, wake);
   PA_TRACE("taker %d supplies %llu of %llu%s%s, wake %u", number_of(taker), ull{got}, ull{asked}, end ? ", the end" : "",
            part_of_it ? "" : ", too late", wake.takers);
   PA_CHECK(part_of_it == !revoked_, "inputs pulled %s the run was detached are%s part of it", revoked_ ? "while" : "before",
            part_of_it ? "" : " not");
-  if (part_of_it) ledger_.supplied(around_.now, got, end);
+  if (part_of_it) ledger_.supplied(around_.now, got, end, cookie);
   after_call(wake);
 }
 
@@ -156,6 +167,7 @@ void Run::work(Taker& taker) {
   Lease& lease = taker.lease;
   const bool must_step = must_end() || (is_limited() && around_.limiter->pause_epoch() != taker.pause_epoch);
   if (must_step) PA_CHECK(job_.needs_step(around_.now, lease), "a taker is not told that it must step");
+  if (chance(around_.random, plan_.deserting) && staying() > 1) return desert(taker);
   const uint64_t ran = 1 + around_.random.below(lease.count);
   if (chance(around_.random, plan_.failing)) {
     if (!fail(taker, lease.first + ran - 1)) return;
@@ -172,6 +184,7 @@ void Run::work(Taker& taker) {
 
 // A batch is one call, which answers for each item.
 void Run::work_batch(Taker& taker) {
+  if (chance(around_.random, plan_.deserting) && staying() > 1) return desert(taker);
   for (uint64_t index = taker.lease.first, end = index + taker.lease.count; index < end; index++)
     if (chance(around_.random, plan_.failing) && !fail(taker, index)) return;
   complete(taker, taker.lease.count);
@@ -216,7 +229,7 @@ bool Run::fail(Taker& taker, uint64_t index) {
     around_.budget->paused(around_.now, around_.now + config_.retry.clamp_server_wait(failure.server_wait_ns));
   }
   if (verdict == Verdict::final) {
-    ledger_.failed_for_good(index);
+    ledger_.failed_for_good(around_.now, index);
     coverage_.final_failures++;
   } else {
     ledger_.failed_attempt(around_.now, index, verdict, failure.server_wait_ns);
@@ -251,6 +264,17 @@ void Run::complete(Taker& taker, uint64_t done) {
   }
   if (config_.batched && !config_.batch_max)
     PA_CHECK(job_.batch_size() <= config_.lease_max, "batch size %llu", ull{job_.batch_size()});
+  after_call(wake);
+}
+
+// A call that was given up: the taker goes, and what it held is run by others.
+void Run::desert(Taker& taker) {
+  complete(taker, 0);
+  coverage_.left_with_a_lease++;
+  if (taker.doing == Doing::gone) return;
+  Wake wake;
+  job_.leave(taker.lease, wake);
+  taker.doing = Doing::gone;
   after_call(wake);
 }
 
