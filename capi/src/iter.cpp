@@ -34,7 +34,8 @@ pa::JobConfig stream_config(const pa::Settings& settings, const pa::Work& work, 
   config.ordered = settings.ordered != 0;
   config.observed = false;         // the consumer sees each item by itself
   config.owner_concludes = false;  // what the consumer still has to do can't fail the run
-  config.lease_max = std::min<uint64_t>(config.lease_max, 4096);
+  config.lease_target_ns *= 2;     // each is pulled and handed over besides; a consumer who waits gets parts of it
+  config.lease_max = std::min<uint64_t>(config.lease_max, 8192);
   return config;
 }
 

@@ -7,8 +7,8 @@
 namespace pa {
 namespace {
 
-constexpr uint64_t kLargest = 4096;  // inputs of a block, unless batches are larger
-constexpr uint32_t kMostSpares = 64;
+constexpr uint64_t kLargest = 8192;  // inputs of a block, unless batches are larger
+constexpr uint32_t kMostSpares = 32;
 
 }  // namespace
 
