@@ -2,6 +2,7 @@
 #include "addresses.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,19 +29,37 @@ static uint64_t count_lines(const char *text) {
   return lines;
 }
 
+static int make_room(address_list *list, uint64_t count) {
+  list->all = calloc(count, sizeof *list->all);
+  list->items = calloc(count, sizeof *list->items);
+  return list->all && list->items ? 0 : -1;
+}
+
+static void append(address_list *list, char *url) {
+  list->all[list->count].url = url;
+  list->items[list->count] = &list->all[list->count];
+  list->count++;
+}
+
 int addresses_read(address_list *list, const char *path) {
   char *rest = NULL;
   *list = (address_list){0};
   list->text = read_text(path);
   if (!list->text) return -1;
-  const uint64_t lines = count_lines(list->text);
-  list->all = calloc(lines, sizeof *list->all);
-  list->items = calloc(lines, sizeof *list->items);
-  if (!list->all || !list->items) return -1;
-  for (char *line = strtok_r(list->text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
-    list->all[list->count].url = line;
-    list->items[list->count] = &list->all[list->count];
-    list->count++;
+  if (make_room(list, count_lines(list->text))) return -1;
+  for (char *line = strtok_r(list->text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) append(list, line);
+  return 0;
+}
+
+int addresses_number(address_list *list, const char *base, uint64_t count) {
+  const size_t size = strlen(base) + sizeof "/18446744073709551615.txt";
+  *list = (address_list){0};
+  list->text = calloc(count, size);
+  if (!list->text || make_room(list, count)) return -1;
+  for (uint64_t page = 0; page < count; page++) {
+    char *url = list->text + page * size;
+    snprintf(url, size, "%s/%04" PRIu64 ".txt", base, page + 1);
+    append(list, url);
   }
   return 0;
 }

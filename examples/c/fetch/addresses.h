@@ -19,6 +19,9 @@ typedef struct address_list {
 /* Reads the file; empty lines are left out. Returns 0, or -1 with errno. Free it with addresses_free in both cases. */
 int addresses_read(address_list *list, const char *path);
 
+/* Instead: BASE/0001.txt, BASE/0002.txt, ..., as the demo names its pages. */
+int addresses_number(address_list *list, const char *base, uint64_t count);
+
 void addresses_free(address_list *list);
 
 #endif
