@@ -54,11 +54,6 @@ static pa_status pull_up_to(crew* c, pa_lease* lease) {
   return pa_job_supply(c->job, lease, got, got == 0);
 }
 
-static void open_crew(crew* c, const pa_options* options, uint64_t count, uint32_t flags) {
-  c->job = job_of(options, count, flags);
-  CHECK_STATUS(pa_job_notify(c->job, crew_wake_all, c, NULL), PA_STATUS_OK, NULL);
-}
-
 static void check_runs(uint64_t n) {
   uint64_t wrong = 0;
   for (uint64_t i = 0; i < n; i++) wrong += runs[i] != (i % 7 == 3 || i % 7 == 5 ? 2u : 1u);
@@ -73,7 +68,7 @@ static void stream_everything(uint32_t ordered) {
   crew c = {.run = run_some, .pull = pull_up_to, .ctx = &n};
   options.ordered = ordered;
   options.retry.attempts = 2;
-  open_crew(&c, &options, PA_UNSIZED, PA_JOB_STREAM);
+  crew_open(&c, &options, PA_UNSIZED, PA_JOB_STREAM);
   crew_start(&c, takers);
   crew_consume(&c, &all);
   crew_join(&c);
@@ -83,7 +78,7 @@ static void stream_everything(uint32_t ordered) {
   CHECK_EQ(pa_job_end(c.job), PA_END_COMPLETED);
   CHECK_EQ(progress_of(c.job).done, n);
   CHECK_EQ(progress_of(c.job).failed, all.failed_count);
-  pa_job_free(c.job);
+  crew_free(&c);
 }
 
 TEST(a_stream_hands_out_each_index_once) { stream_everything(0); }
@@ -96,7 +91,7 @@ TEST(an_ordered_stream_keeps_the_order_of_the_inputs) {
   pa_chunk chunk;
   options.ordered = 1;
   options.retry.attempts = 2;
-  open_crew(&c, &options, PA_UNSIZED, PA_JOB_STREAM);
+  crew_open(&c, &options, PA_UNSIZED, PA_JOB_STREAM);
   crew_start(&c, takers);
   while (crew_next(&c, &chunk) == PA_STATUS_OK) {
     CHECK_EQ(chunk.first, next);
@@ -104,7 +99,7 @@ TEST(an_ordered_stream_keeps_the_order_of_the_inputs) {
   }
   CHECK_EQ(next, n);
   crew_join(&c);
-  pa_job_free(c.job);
+  crew_free(&c);
 }
 
 TEST(no_more_items_live_than_the_window_allows) {
@@ -114,7 +109,7 @@ TEST(no_more_items_live_than_the_window_allows) {
   pa_chunk chunk;
   options.window = 20;
   options.retry.attempts = 2;
-  open_crew(&c, &options, PA_UNSIZED, PA_JOB_STREAM);
+  crew_open(&c, &options, PA_UNSIZED, PA_JOB_STREAM);
   crew_start(&c, takers);
   for (;;) {
     __atomic_sub_fetch(&live, (uint32_t)held, __ATOMIC_SEQ_CST);  // he comes back from the last chunk
@@ -126,7 +121,7 @@ TEST(no_more_items_live_than_the_window_allows) {
   books_check(&all, n);
   CHECK_LE(most_live, 20);
   CHECK(most_live > 0);
-  pa_job_free(c.job);
+  crew_free(&c);
 }
 
 typedef struct relay {
@@ -152,7 +147,7 @@ TEST(the_consumer_may_move_from_thread_to_thread) {
   crew c = {.run = run_some, .pull = pull_up_to, .ctx = &n};
   relay r = {&c, 5, PA_STATUS_OK};
   options.retry.attempts = 2;
-  open_crew(&c, &options, PA_UNSIZED, PA_JOB_STREAM);
+  crew_open(&c, &options, PA_UNSIZED, PA_JOB_STREAM);
   crew_start(&c, takers);
   while (r.last == PA_STATUS_OK) {
     pthread_t thread;
@@ -162,7 +157,7 @@ TEST(the_consumer_may_move_from_thread_to_thread) {
   CHECK_STATUS(r.last, PA_STATUS_DONE, NULL);
   crew_join(&c);
   books_check(&all, n);
-  pa_job_free(c.job);
+  crew_free(&c);
 }
 
 TEST(a_consumer_that_closes_early_finds_the_rest_in_drain) {
@@ -173,7 +168,7 @@ TEST(a_consumer_that_closes_early_finds_the_rest_in_drain) {
     relay r = {&c, (uint64_t)after, PA_STATUS_OK};
     options.retry.attempts = 2;
     options.window = 200;
-    open_crew(&c, &options, PA_UNSIZED, PA_JOB_STREAM);
+    crew_open(&c, &options, PA_UNSIZED, PA_JOB_STREAM);
     crew_start(&c, takers);
     consume_some(&r);
     CHECK_STATUS(pa_job_close(c.job), PA_STATUS_OK, NULL);
@@ -182,7 +177,7 @@ TEST(a_consumer_that_closes_early_finds_the_rest_in_drain) {
     crew_join(&c);
     CHECK_EQ(drain_all(c.job, &all), 0);
     books_check(&all, progress_of(c.job).admitted);
-    pa_job_free(c.job);
+    crew_free(&c);
   }
 }
 
@@ -194,7 +189,7 @@ TEST(max_errors_ends_a_stream_with_the_failure_that_reaches_it) {
   int32_t last = -1;
   options.max_errors = 10;
   options.window = 100;
-  open_crew(&c, &options, PA_UNSIZED, PA_JOB_STREAM);
+  crew_open(&c, &options, PA_UNSIZED, PA_JOB_STREAM);
   crew_start(&c, takers);
   while (crew_next(&c, &chunk) == PA_STATUS_OK) {
     books_next(&all, &chunk);
@@ -206,7 +201,7 @@ TEST(max_errors_ends_a_stream_with_the_failure_that_reaches_it) {
   crew_join(&c);
   drain_all(c.job, &all);
   books_check(&all, progress_of(c.job).admitted);
-  pa_job_free(c.job);
+  crew_free(&c);
 }
 
 // ---- other jobs
@@ -215,31 +210,31 @@ TEST(a_job_without_a_stream_runs_each_index_once) {
   pa_options options = threaded();
   crew c = {.run = run_some};
   options.retry.attempts = 2;
-  open_crew(&c, &options, MOST_ITEMS, 0);
+  crew_open(&c, &options, MOST_ITEMS, 0);
   crew_start(&c, takers);
   crew_join(&c);
   check_runs(MOST_ITEMS);
   CHECK_EQ(pa_job_end(c.job), PA_END_COMPLETED);
   CHECK_EQ(drain_all(c.job, &all), 0);
-  pa_job_free(c.job);
+  crew_free(&c);
 }
 
 TEST(more_takers_than_workers_take_turns) {
   pa_options options = threaded();
   crew c = {.run = count_runs};
   options.workers = 2;
-  open_crew(&c, &options, 2000, 0);
+  crew_open(&c, &options, 2000, 0);
   crew_start(&c, takers);
   crew_join(&c);
   for (uint64_t i = 0; i < 2000; i++) CHECK_EQ(runs[i], 1);
-  pa_job_free(c.job);
+  crew_free(&c);
 }
 
 TEST(parked_takers_are_woken_when_inputs_are_pushed) {
   pa_options options = threaded();
   crew c = {.run = count_runs};
   pa_progress progress;
-  open_crew(&c, &options, PA_UNSIZED, PA_JOB_PUSH);
+  crew_open(&c, &options, PA_UNSIZED, PA_JOB_PUSH);
   crew_start(&c, takers);
   for (uint64_t i = 0; i < 3000; i++) {
     CHECK_STATUS(pa_job_admit(c.job, 1, i / 100, &progress), PA_STATUS_OK, NULL);
@@ -250,7 +245,7 @@ TEST(parked_takers_are_woken_when_inputs_are_pushed) {
   crew_wake(&c, progress.wake, progress.wake_consumer);
   crew_join(&c);
   for (uint64_t i = 0; i < 3000; i++) CHECK_EQ(runs[i], 1);
-  pa_job_free(c.job);
+  crew_free(&c);
 }
 
 TEST(the_limiter_and_its_pauses_hold_up_no_one_for_ever) {
@@ -259,13 +254,13 @@ TEST(the_limiter_and_its_pauses_hold_up_no_one_for_ever) {
   crew c = {.run = run_some};
   options.retry.attempts = 2;
   CHECK_STATUS(pa_limiter_new(&rate, &options.limiter, NULL), PA_STATUS_OK, NULL);
-  open_crew(&c, &options, 700, 0);
+  crew_open(&c, &options, 700, 0);
   crew_start(&c, takers);
   for (int i = 0; i < 5; i++) pa_limiter_pause(options.limiter, MILLISECONDS, NULL);
   crew_join(&c);
   check_runs(700);
   pa_limiter_release(options.limiter);
-  pa_job_free(c.job);
+  crew_free(&c);
 }
 
 static counter out = COUNTER_INIT;
@@ -283,12 +278,13 @@ TEST(free_does_not_wait_for_takers_and_they_end_by_themselves) {
   options.batch.max_items = 1;
   counter_reset(&out);
   counter_reset(&gate);
-  open_crew(&c, &options, 100, PA_JOB_STREAM);
+  crew_open(&c, &options, 100, PA_JOB_STREAM);
   crew_start(&c, takers);
   counter_wait(&out, takers);
   pa_job_free(c.job);
   counter_up(&gate);
   crew_join(&c);
+  crew_close(&c);
 }
 
 static void* close_job(void* job) {
@@ -302,7 +298,7 @@ TEST(closing_from_several_threads_is_closing_once) {
     crew c = {.run = run_some};
     pthread_t closers[3];
     options.retry.attempts = 2;
-    open_crew(&c, &options, MOST_ITEMS, 0);
+    crew_open(&c, &options, MOST_ITEMS, 0);
     crew_start(&c, takers);
     for (int i = 0; i < 3; i++)
       if (pthread_create(&closers[i], NULL, close_job, c.job)) abort();
@@ -311,7 +307,7 @@ TEST(closing_from_several_threads_is_closing_once) {
     const uint64_t drained = drain_all(c.job, &all);
     CHECK_EQ(drained + progress_of(c.job).done, MOST_ITEMS);
     for (uint64_t i = 0; i < MOST_ITEMS; i++) CHECK_LE(all.drained[i], 1);
-    pa_job_free(c.job);
+    crew_free(&c);
   }
 }
 
@@ -331,11 +327,11 @@ TEST(takers_that_die_lose_nothing) {
   uint64_t n = 3000;
   crew c = {.run = die_at_each_third, .pull = pull_up_to, .ctx = &n};
   options.batch.max_items = 1;
-  open_crew(&c, &options, PA_UNSIZED, PA_JOB_STREAM);
+  crew_open(&c, &options, PA_UNSIZED, PA_JOB_STREAM);
   crew_start(&c, takers);
   crew_consume(&c, &all);
   crew_join(&c);
   books_check(&all, n);
   CHECK_EQ(all.handed_out_count, n);
-  pa_job_free(c.job);
+  crew_free(&c);
 }

@@ -140,7 +140,7 @@ static void* take_part(void* ctx) {
   }
 }
 
-void crew_start(crew* c, uint32_t takers) {
+void crew_open(crew* c, const pa_options* options, uint64_t count, uint32_t flags) {
   pthread_condattr_t monotonic;
   pthread_condattr_init(&monotonic);
   pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -148,6 +148,11 @@ void crew_start(crew* c, uint32_t takers) {
   pthread_cond_init(&c->changed, &monotonic);
   pthread_cond_init(&c->consumer, &monotonic);
   pthread_condattr_destroy(&monotonic);
+  c->job = job_of(options, count, flags);
+  CHECK_STATUS(pa_job_notify(c->job, crew_wake_all, c, NULL), PA_STATUS_OK, NULL);
+}
+
+void crew_start(crew* c, uint32_t takers) {
   c->size = takers;
   for (uint32_t i = 0; i < takers; i++)
     if (pthread_create(&c->threads[i], NULL, take_part, c)) abort();
@@ -155,9 +160,17 @@ void crew_start(crew* c, uint32_t takers) {
 
 void crew_join(crew* c) {
   for (uint32_t i = 0; i < c->size; i++) pthread_join(c->threads[i], NULL);
+}
+
+void crew_close(crew* c) {
   pthread_cond_destroy(&c->changed);
   pthread_cond_destroy(&c->consumer);
   pthread_mutex_destroy(&c->mutex);
+}
+
+void crew_free(crew* c) {
+  pa_job_free(c->job);
+  crew_close(c);
 }
 
 pa_status crew_next(crew* c, pa_chunk* chunk) {

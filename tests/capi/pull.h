@@ -50,8 +50,12 @@ struct crew {
   pthread_t threads[32];
 };
 
+// Opens the crew's job, whose events wake everybody.
+void crew_open(crew* c, const pa_options* options, uint64_t count, uint32_t flags);
 void crew_start(crew* c, uint32_t takers);
 void crew_join(crew* c);
+void crew_close(crew* c);  // after pa_job_free
+void crew_free(crew* c);   // both
 void crew_wake(crew* c, uint32_t takers, uint32_t consumer);
 void crew_wake_all(void* c);                        // for pa_job_notify
 void crew_settled(crew* c, const pa_lease* lease);  // wakes whom a call named
