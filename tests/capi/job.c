@@ -30,7 +30,7 @@ TEST(every_index_is_leased_once_and_in_order) {
   CHECK_EQ(pa_job_end(job), PA_END_COMPLETED);
   reset_books();
   CHECK_EQ(drain_all(job, &all), 0);
-  pa_job_free(job);
+  FREE_WITH(job, &lease);
 }
 
 TEST(a_job_of_nothing_is_done_at_once) {
@@ -38,7 +38,7 @@ TEST(a_job_of_nothing_is_done_at_once) {
   pa_lease lease = {0};
   take_expecting(job, &lease, PA_STATUS_DONE);
   CHECK_EQ(pa_job_end(job), PA_END_COMPLETED);
-  pa_job_free(job);
+  FREE_WITH(job, &lease);
 }
 
 TEST(leases_have_the_size_that_max_items_says) {
@@ -53,7 +53,7 @@ TEST(leases_have_the_size_that_max_items_says) {
     pa_job_complete(job, &lease, lease.count);
   }
   take_expecting(job, &lease, PA_STATUS_DONE);
-  pa_job_free(job);
+  FREE_WITH(job, &lease);
 }
 
 TEST(takers_beyond_workers_wait_until_one_is_done) {
@@ -68,7 +68,7 @@ TEST(takers_beyond_workers_wait_until_one_is_done) {
   pa_job_complete(job, &a, 1);
   CHECK_EQ(a.wake, 1);
   take_index(job, &c, 2);
-  pa_job_free(job);
+  FREE_WITH(job, &a, &b, &c);
 }
 
 TEST(what_a_taker_completes_is_done_and_the_rest_goes_back) {
@@ -85,7 +85,7 @@ TEST(what_a_taker_completes_is_done_and_the_rest_goes_back) {
   CHECK_EQ(lease.attempt, 1);
   pa_job_complete(job, &lease, 3);
   take_expecting(job, &lease, PA_STATUS_DONE);
-  pa_job_free(job);
+  FREE_WITH(job, &lease);
 }
 
 TEST(a_step_moves_the_lease_on_and_is_seen_by_others) {
@@ -100,7 +100,7 @@ TEST(a_step_moves_the_lease_on_and_is_seen_by_others) {
   CHECK_EQ(progress_of(job).done, 2);
   CHECK_STATUS(pa_job_step(job, &lease, 0), PA_STATUS_OK, NULL);
   CHECK_EQ(lease.count, 3);
-  pa_job_free(job);
+  FREE_WITH(job, &lease);
 }
 
 TEST(a_taker_that_asks_again_gets_what_is_left_of_its_lease) {
@@ -117,7 +117,7 @@ TEST(a_taker_that_asks_again_gets_what_is_left_of_its_lease) {
   take_expecting(job, &lease, PA_STATUS_OK);  // nothing was left: the next one
   CHECK_EQ(lease.first, 3);
   CHECK_EQ(progress_of(job).done, 3);
-  pa_job_free(job);
+  FREE_WITH(job, &lease);
 }
 
 TEST(a_batch_costs_once_and_is_not_divided) {
@@ -135,7 +135,7 @@ TEST(a_batch_costs_once_and_is_not_divided) {
   pa_job_complete(job, &a, 5);
   pa_job_complete(job, &b, 5);
   take_expecting(job, &c, PA_STATUS_AGAIN);  // two tokens, two leases
-  pa_job_free(job);
+  FREE_WITH(job, &a, &b, &c);
 }
 
 TEST(the_window_bounds_what_is_not_done) {
@@ -154,7 +154,7 @@ TEST(the_window_bounds_what_is_not_done) {
   pa_job_complete(job, &b, 1);
   CHECK(b.wake >= 1);
   take_index(job, &a, 2);
-  pa_job_free(job);
+  FREE_WITH(job, &a, &b, &c);
 }
 
 // ---- failures
@@ -173,7 +173,7 @@ TEST(a_failed_item_is_leased_again_until_no_attempt_is_left) {
   take_expecting(job, &lease, PA_STATUS_DONE);
   CHECK_EQ(progress_of(job).failed, 1);
   CHECK_EQ(pa_job_end(job), PA_END_COMPLETED);
-  pa_job_free(job);
+  FREE_WITH(job, &lease);
 }
 
 TEST(a_failure_that_is_final_is_not_retried) {
@@ -185,7 +185,7 @@ TEST(a_failure_that_is_final_is_not_retried) {
   CHECK_STATUS(pa_job_fail(job, &lease, 0, PA_FAIL_FINAL, -1, 404, "gone"), PA_STATUS_FINAL, NULL);
   pa_job_complete(job, &lease, 0);
   take_expecting(job, &lease, PA_STATUS_DONE);
-  pa_job_free(job);
+  FREE_WITH(job, &lease);
 }
 
 TEST(what_the_server_asked_for_replaces_the_backoff) {
@@ -207,7 +207,7 @@ TEST(what_the_server_asked_for_replaces_the_backoff) {
   pa_job_complete(job, &lease, 0);
   take_expecting(job, &lease, PA_STATUS_AGAIN);
   CHECK(lease.wait_ns > HOURS / 2);
-  pa_job_free(job);
+  FREE_WITH(job, &lease);
 }
 
 TEST(what_the_server_asked_for_pauses_the_limiter) {
@@ -224,7 +224,7 @@ TEST(what_the_server_asked_for_pauses_the_limiter) {
   CHECK(b.wait_ns > HOURS / 2);
   CHECK_STATUS(pa_limiter_try(options.limiter, 1, NULL, NULL), PA_STATUS_AGAIN, NULL);
   pa_limiter_release(options.limiter);
-  pa_job_free(job);
+  FREE_WITH(job, &a, &b);
 }
 
 TEST(a_pause_takes_back_what_a_lease_still_holds) {
@@ -246,7 +246,7 @@ TEST(a_pause_takes_back_what_a_lease_still_holds) {
   CHECK_EQ(drain_all(job, &all), 3);
   CHECK_EQ(all.drained[1] + all.drained[2] + all.drained[3], 3);
   pa_limiter_release(options.limiter);
-  pa_job_free(job);
+  FREE_WITH(job, &lease);
 }
 
 TEST(max_errors_ends_the_job_and_what_never_ran_is_aborted) {
@@ -269,7 +269,7 @@ TEST(max_errors_ends_the_job_and_what_never_ran_is_aborted) {
   }
   CHECK_EQ(all.drained_count, 8);
   CHECK_EQ(all.drained[0] + all.drained[1], 0);
-  pa_job_free(job);
+  FREE_WITH(job, &lease);
 }
 
 // ---- the end
@@ -287,7 +287,7 @@ TEST(a_timeout_of_zero_runs_nothing) {
   CHECK_EQ(chunk.first, 0);
   CHECK_EQ(chunk.count, 3);
   CHECK_STATUS(pa_job_drain(job, &chunk), PA_STATUS_DONE, NULL);
-  pa_job_free(job);
+  FREE_WITH(job, &lease);
 }
 
 TEST(poll_lets_the_timeout_take_effect_and_wakes_all) {
@@ -313,7 +313,7 @@ TEST(poll_lets_the_timeout_take_effect_and_wakes_all) {
   if (first == PA_STATUS_OK) CHECK_STATUS(pa_job_complete(job, &a, 1), PA_STATUS_OK, NULL);  // it counts
   reset_books();
   CHECK_EQ(drain_all(job, &all), first == PA_STATUS_OK ? 1 : 2);
-  pa_job_free(job);
+  FREE_WITH(job, &a, &b);
 }
 
 TEST(after_a_stop_what_is_leased_may_still_be_settled) {
@@ -346,7 +346,7 @@ TEST(after_a_stop_what_is_leased_may_still_be_settled) {
   CHECK_STATUS(pa_job_drain(job, &chunk), PA_STATUS_DONE, NULL);
   CHECK_EQ(all.drained_count, 8);
   CHECK_EQ(progress_of(job).done, 2);
-  pa_job_free(job);
+  FREE_WITH(job, &a, &b, &c);
 }
 
 TEST(a_call_that_gave_up_because_of_the_stop_did_not_fail) {
@@ -364,7 +364,7 @@ TEST(a_call_that_gave_up_because_of_the_stop_did_not_fail) {
   CHECK_EQ(chunk.code, 0);
   CHECK_STR(chunk.message, "");
   CHECK_EQ(progress_of(job).failed, 1);
-  pa_job_free(job);
+  FREE_WITH(job, &lease);
 }
 
 TEST(close_takes_back_what_takers_hold) {
@@ -393,7 +393,7 @@ TEST(close_takes_back_what_takers_hold) {
   take_expecting(job, &c, PA_STATUS_DONE);
   take_expecting(job, &d, PA_STATUS_DONE);
   CHECK_STATUS(pa_job_close(job), PA_STATUS_OK, NULL);
-  pa_job_free(job);
+  FREE_WITH(job, &a, &b, &c, &d);
 }
 
 TEST(what_close_took_back_says_how_often_it_was_started) {
@@ -414,7 +414,7 @@ TEST(what_close_took_back_says_how_often_it_was_started) {
   CHECK_EQ(attempts[2], 0);
   CHECK_STATUS(pa_job_complete(job, &lease, 2), PA_STATUS_STOPPED, NULL);
   pa_job_leave(job, &lease);
-  pa_job_free(job);
+  FREE_WITH(job, &lease);
 }
 
 // ---- coming and going
@@ -474,8 +474,7 @@ TEST(a_parked_taker_that_leaves_names_somebody_in_its_place) {
   CHECK_EQ(keeper.wake, 1);
   take_expecting(job, &other, PA_STATUS_AGAIN);
   CHECK(other.wait_ns > 0);
-  pa_job_free(job);
-  pa_job_leave(job, &other);
+  FREE_WITH(job, &keeper, &other);
 }
 
 TEST(a_lease_may_be_used_for_one_job_after_the_other) {
@@ -505,5 +504,5 @@ TEST(progress_says_how_far_a_job_is_and_changes_nothing) {
   CHECK_EQ(progress.failed, 1);
   CHECK_EQ(progress.end, PA_END_NONE);
   CHECK(progress.wait_ns > HOURS / 2);
-  pa_job_free(job);
+  FREE_WITH(job, &lease);
 }

@@ -40,7 +40,7 @@ TEST(a_stop_ends_the_job_and_is_told) {
   counter_wait(&told, 1);
   CHECK_EQ(poll_job(job).end, PA_END_CANCELLED);
   take_expecting(job, &lease, PA_STATUS_DONE);
-  pa_job_free(job);
+  FREE_WITH(job, &lease);
   pa_stop_release(options.stop);
 }
 
@@ -54,8 +54,7 @@ TEST(a_job_outlives_its_program_s_hold_on_stop_and_limiter) {
   pa_stop_release(options.stop);
   pa_limiter_release(options.limiter);
   take_expecting(job, &lease, PA_STATUS_OK);
-  pa_job_free(job);
-  pa_job_leave(job, &lease);
+  FREE_WITH(job, &lease);
 }
 
 TEST(a_job_with_a_requested_stop_runs_nothing) {
@@ -66,7 +65,7 @@ TEST(a_job_with_a_requested_stop_runs_nothing) {
   pa_lease lease = {0};
   take_expecting(job, &lease, PA_STATUS_DONE);
   CHECK_EQ(pa_job_end(job), PA_END_CANCELLED);
-  pa_job_free(job);
+  FREE_WITH(job, &lease);
   pa_stop_release(options.stop);
 }
 
@@ -119,9 +118,7 @@ TEST(a_limiter_that_changes_is_told) {
   pa_status status;
   while ((status = pa_job_take(job, &b)) == PA_STATUS_AGAIN) wait_until_ns(now_ns() + b.wait_ns);
   CHECK_STATUS(status, PA_STATUS_OK, NULL);
-  pa_job_free(job);
-  pa_job_leave(job, &a);
-  pa_job_leave(job, &b);
+  FREE_WITH(job, &a, &b);
   pa_limiter_release(options.limiter);
 }
 

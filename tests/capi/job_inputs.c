@@ -47,7 +47,7 @@ TEST(inputs_are_pulled_leased_and_come_back_with_their_cookie) {
   CHECK_STATUS(supply(job, &lease, 0, 0, 1), PA_STATUS_DONE, NULL);
   CHECK_EQ(pa_job_end(job), PA_END_COMPLETED);
   CHECK_EQ(progress_of(job).admitted, 5);
-  pa_job_free(job);
+  FREE_WITH(job, &lease);
 }
 
 TEST(retries_and_chunks_carry_the_cookie) {
@@ -67,7 +67,7 @@ TEST(retries_and_chunks_carry_the_cookie) {
   CHECK_STATUS(pa_job_next(job, &chunk), PA_STATUS_OK, NULL);
   CHECK_EQ(chunk.cookie, 77);
   CHECK_EQ(chunk.attempts, 2);
-  pa_job_free(job);
+  FREE_WITH(job, &lease);
 }
 
 TEST(no_lease_spans_two_supplies) {
@@ -83,9 +83,7 @@ TEST(no_lease_spans_two_supplies) {
   take_expecting(job, &b, PA_STATUS_OK);
   CHECK_EQ(b.count, 2);
   CHECK_EQ(b.cookie, 1);
-  pa_job_free(job);
-  pa_job_leave(job, &b);
-  pa_job_leave(job, &a);
+  FREE_WITH(job, &a, &b);
 }
 
 TEST(one_taker_pulls_at_a_time) {
@@ -103,7 +101,7 @@ TEST(one_taker_pulls_at_a_time) {
   take_expecting(job, &a, PA_STATUS_PULL);
   CHECK_EQ(a.first, 1);
   CHECK_STATUS(supply(job, &a, 0, 0, 1), PA_STATUS_DONE, NULL);
-  pa_job_free(job);
+  FREE_WITH(job, &a, &b);
 }
 
 TEST(inputs_are_pulled_no_further_than_the_window) {
@@ -147,7 +145,7 @@ TEST(a_source_that_fails_stops_the_job) {
   CHECK_STATUS(pa_job_next(job, &chunk), PA_STATUS_DONE, NULL);
   CHECK_EQ(drain_all(job, &all), 0);
   books_check(&all, 1);
-  pa_job_free(job);
+  FREE_WITH(job, &lease, &fetching);
 }
 
 TEST(inputs_that_come_after_the_end_are_drained) {
@@ -166,7 +164,7 @@ TEST(inputs_that_come_after_the_end_are_drained) {
   CHECK_EQ(chunk.state, PA_ITEM_CANCELLED);
   CHECK_EQ(drain_all(job, &all), 0);
   books_check(&all, 4);
-  pa_job_free(job);
+  FREE_WITH(job, &lease);
 }
 
 TEST(inputs_that_come_after_close_are_no_part_of_the_job) {
@@ -179,7 +177,7 @@ TEST(inputs_that_come_after_close_are_no_part_of_the_job) {
   CHECK_STATUS(supply(job, &lease, 1, 0, 0), PA_STATUS_STOPPED, NULL);
   CHECK_EQ(drain_all(job, &all), 0);
   take_expecting(job, &lease, PA_STATUS_DONE);
-  pa_job_free(job);
+  FREE_WITH(job, &lease);
 }
 
 // ---- push
@@ -209,7 +207,7 @@ TEST(pushed_inputs_are_leased_when_they_come) {
   CHECK_EQ(pa_job_end(job), PA_END_COMPLETED);
   CHECK_EQ(pa_job_room(job), 0);
   take_expecting(job, &lease, PA_STATUS_DONE);
-  pa_job_free(job);
+  FREE_WITH(job, &lease);
 }
 
 TEST(the_end_of_the_input_wakes_everybody) {
@@ -228,7 +226,7 @@ TEST(the_end_of_the_input_wakes_everybody) {
   CHECK_STATUS(pa_job_next(job, &chunk), PA_STATUS_DONE, NULL);
   take_expecting(job, &a, PA_STATUS_DONE);
   take_expecting(job, &b, PA_STATUS_DONE);
-  pa_job_free(job);
+  FREE_WITH(job, &a, &b);
 }
 
 TEST(nothing_is_admitted_after_the_end) {
@@ -269,5 +267,5 @@ TEST(a_pushed_stream_makes_room_when_its_consumer_comes_back) {
   CHECK_EQ(pa_job_room(job), 0);
   CHECK_STATUS(pa_job_next(job, &chunk), PA_STATUS_AGAIN, NULL);
   CHECK_EQ(pa_job_room(job), 1);
-  pa_job_free(job);
+  FREE_WITH(job, &lease);
 }

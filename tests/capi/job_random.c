@@ -145,16 +145,24 @@ static void complete(taker* t) {
   t->doing = asking;
 }
 
+static uint32_t staying(void) {
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < h.taker_count; i++) count += h.takers[i].doing != gone;
+  return count;
+}
+
 static void leave(taker* t) {
   CHECK_STATUS(pa_job_leave(h.job, &t->lease), PA_STATUS_OK, NULL);
+  t->doing = gone;
   pass_on(t);
   memset(&t->lease, 0, sizeof t->lease);
-  t->doing = asking;  // another comes in its place
+  if (staying() == 0 || chance(2)) t->doing = asking;  // another comes in its place
 }
 
 static int act_as_taker(taker* t) {
-  if (t->doing == gone || t->doing == parked) return 0;
-  if (chance(60)) return leave(t), 1;
+  if (t->doing == gone || (t->doing == parked && !chance(50))) return 0;
+  if (chance(30)) return leave(t), 1;
+  if (t->doing == parked) return 0;
   if (t->doing == asking || (t->doing == running && chance(12))) return told(t, pa_job_take(h.job, &t->lease)), 1;
   if (t->doing == pulling) return supply(t), 1;
   if (t->lease.count == 0 || chance(3)) return complete(t), 1;

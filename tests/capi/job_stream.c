@@ -55,7 +55,7 @@ TEST(outcomes_come_as_items_finish) {
   CHECK_EQ(drain_all(job, &all), 0);
   books_check(&all, 3);
   CHECK_EQ(pa_job_end(job), PA_END_COMPLETED);
-  pa_job_free(job);
+  FREE_WITH(job, &lease[0], &lease[1], &lease[2]);
 }
 
 TEST(ordered_outcomes_come_in_the_order_of_the_inputs) {
@@ -76,7 +76,7 @@ TEST(ordered_outcomes_come_in_the_order_of_the_inputs) {
   next_index(job, 2, PA_ITEM_OK);
   next_expecting(job, PA_STATUS_DONE);
   books_check(&all, 3);
-  pa_job_free(job);
+  FREE_WITH(job, &lease[0], &lease[1], &lease[2]);
 }
 
 TEST(the_window_counts_what_the_consumer_has_not_come_back_from) {
@@ -94,10 +94,7 @@ TEST(the_window_counts_what_the_consumer_has_not_come_back_from) {
   CHECK(next_expecting(job, PA_STATUS_AGAIN).wake >= 1);  // now he is
   take_index(job, &a, 2);
   take_expecting(job, &c, PA_STATUS_AGAIN);
-  pa_job_free(job);
-  pa_job_leave(job, &a);
-  pa_job_leave(job, &b);
-  pa_job_leave(job, &c);
+  FREE_WITH(job, &a, &b, &c);
 }
 
 TEST(an_ordered_window_holds_up_admission_behind_a_slow_item) {
@@ -121,9 +118,7 @@ TEST(an_ordered_window_holds_up_admission_behind_a_slow_item) {
     complete_one(job, &fast);
   }
   take_expecting(job, &fast, PA_STATUS_AGAIN);
-  pa_job_free(job);
-  pa_job_leave(job, &slow);
-  pa_job_leave(job, &fast);
+  FREE_WITH(job, &slow, &fast);
 }
 
 TEST(items_of_a_lease_with_one_outcome_come_together) {
@@ -143,7 +138,7 @@ TEST(items_of_a_lease_with_one_outcome_come_together) {
   CHECK_EQ(chunk.count, 2);
   next_expecting(job, PA_STATUS_DONE);
   books_check(&all, 6);
-  pa_job_free(job);
+  FREE_WITH(job, &lease);
 }
 
 TEST(a_stream_ends_after_the_failure_that_reaches_max_errors_is_handed_out) {
@@ -200,7 +195,7 @@ TEST(an_ordered_stream_hands_out_all_before_the_failure_that_ends_it) {
   CHECK_EQ(drain_all(job, &all), 1);
   CHECK_EQ(all.drained[3], 1);
   books_check(&all, 4);
-  pa_job_free(job);
+  FREE_WITH(job, &lease[0], &lease[1], &lease[2], &lease[3]);
 }
 
 TEST(after_a_stop_what_is_done_is_handed_out_and_gaps_are_skipped) {
@@ -229,7 +224,7 @@ TEST(after_a_stop_what_is_done_is_handed_out_and_gaps_are_skipped) {
   CHECK_EQ(chunk.code, 40);
   CHECK_EQ(drain_all(job, &all), 0);
   books_check(&all, 3);
-  pa_job_free(job);
+  FREE_WITH(job, &lease[0], &lease[1], &lease[2]);
 }
 
 TEST(a_message_lives_until_the_next_call) {
@@ -249,7 +244,7 @@ TEST(a_message_lives_until_the_next_call) {
   complete_one(job, &lease);
   CHECK_STR(chunk.message, "copied");
   next_index(job, 1, PA_ITEM_OK);
-  pa_job_free(job);
+  FREE_WITH(job, &lease);
 }
 
 TEST(a_long_message_is_cut) {
@@ -262,7 +257,7 @@ TEST(a_long_message_is_cut) {
   take_index(job, &lease, 0);
   pa_job_fail(job, &lease, 0, 0, -1, 1, text);
   CHECK_EQ(strlen(next_expecting(job, PA_STATUS_OK).message), PA_MESSAGE_MAX);
-  pa_job_free(job);
+  FREE_WITH(job, &lease);
 }
 
 TEST(an_item_that_succeeds_at_last_has_no_error) {
@@ -280,7 +275,7 @@ TEST(an_item_that_succeeds_at_last_has_no_error) {
   CHECK_EQ(chunk.state, PA_ITEM_OK);
   CHECK_EQ(chunk.attempts, 3);
   next_expecting(job, PA_STATUS_DONE);
-  pa_job_free(job);
+  FREE_WITH(job, &lease);
 }
 
 TEST(what_a_closed_stream_had_not_handed_out_is_drained_as_what_it_is) {
@@ -305,7 +300,7 @@ TEST(what_a_closed_stream_had_not_handed_out_is_drained_as_what_it_is) {
   CHECK_EQ(states[2], PA_ITEM_CANCELLED);
   CHECK_STATUS(pa_job_complete(job, &lease[2], 1), PA_STATUS_STOPPED, NULL);
   pa_job_leave(job, &lease[2]);
-  pa_job_free(job);
+  FREE_WITH(job, &lease[0], &lease[1], &lease[2]);
 }
 
 TEST(a_batch_larger_than_the_automatic_window_is_leased) {
@@ -322,7 +317,7 @@ TEST(a_batch_larger_than_the_automatic_window_is_leased) {
     CHECK(pa_job_next(job, &chunk) != PA_STATUS_OK);
   }
   books_check(&all, 2500);
-  pa_job_free(job);
+  FREE_WITH(job, &lease);
 }
 
 TEST(a_consumer_with_a_timeout_is_told_when_to_come_back) {

@@ -19,6 +19,11 @@ void take_index(pa_job* job, pa_lease* lease, uint64_t index) {
   CHECK_EQ(lease->count, 1);
 }
 
+void free_with(pa_job* job, pa_lease* const* takers, size_t count) {
+  for (size_t i = 0; i < count; i++) CHECK_STATUS(pa_job_leave(job, takers[i]), PA_STATUS_OK, NULL);
+  pa_job_free(job);
+}
+
 pa_progress progress_of(pa_job* job) {
   pa_progress progress;
   memset(&progress, 0xff, sizeof progress);

@@ -11,6 +11,13 @@ pa_job* job_of(const pa_options* options, uint64_t count, uint32_t flags);
 void take_expecting(pa_job* job, pa_lease* lease, pa_status want);
 // Takes a lease of one item.
 void take_index(pa_job* job, pa_lease* lease, uint64_t index);
+// Frees a job whose takers will not come back.
+#define FREE_WITH(job, ...)                                                   \
+  do {                                                                        \
+    pa_lease* const takers_of_it[] = {__VA_ARGS__};                           \
+    free_with(job, takers_of_it, sizeof takers_of_it / sizeof *takers_of_it); \
+  } while (0)
+void free_with(pa_job* job, pa_lease* const* takers, size_t count);
 pa_progress progress_of(pa_job* job);
 void wait_until_readable(int descriptor);
 int is_readable(int descriptor);
