@@ -64,8 +64,9 @@ void Job::close(Wake& wake) {
   wake.owner = true;
 }
 
+// kEnded comes a moment after end_. Who finds end_ written, such as the consumer, relies on nothing being given out from then on.
 bool Job::ended(nanos now, Wake& wake) {
-  if (attention_.load(std::memory_order_acquire) & kEnded) return true;
+  if (attention_.load(std::memory_order_acquire) & kEnded || end() != End::none) return true;
   if (config_.stop && config_.stop->requested()) {
     finish(End::cancelled, wake);
     return true;

@@ -51,8 +51,29 @@ void Crew::taker() {
   }
 }
 
+void Crew::consumer() {
+  for (;;) {
+    const uint32_t seen = consumer_epoch_.load();
+    Chunk chunk;
+    Wake wakes;
+    const Next answer = job_.next(now_, chunk, wakes);
+    wake(wakes);
+    if (answer == Next::done) return;
+    if (answer == Next::chunk) {
+      receive(chunk);
+    } else if (consumer_epoch_.load() == seen) {
+      consumer_asleep_ = true;
+      wait_until([this] { return !consumer_asleep_; });
+    }
+  }
+}
+
 void Crew::wake(Wake wake) {
   if (wake.takers == kEveryone && job_.end() != End::none) ended_ = true;
+  if (wake.owner && job_.config().stream) {
+    consumer_epoch_.fetch_add(1);
+    consumer_asleep_ = false;
+  }
   if (!wake.takers) return;
   epoch_.fetch_add(1);
   for (uint32_t left = wake.takers; left; left--) {
@@ -163,6 +184,16 @@ void Crew::put_back(uint64_t first, uint64_t count) {
   for (uint64_t i = 0; i < count; i++) item(first + i).state = item(first + i).attempts ? State::waiting : State::untaken;
 }
 
+void Crew::receive(const Chunk& chunk) {
+  if (job_.config().ordered && chunk.first != whose_turn_ && job_.end() == End::none) fail("handed out before its turn");
+  whose_turn_ = chunk.first + chunk.count;
+  for (uint64_t i = 0; i < chunk.count; i++) {
+    Item& it = item(chunk.first + i);
+    if (it.state != State::resolved) fail("index " + std::to_string(chunk.first + i) + " is handed out, and is not done");
+    it.state = State::handed_out;
+  }
+}
+
 // Called under the job's lock, before the failure is counted.
 void Crew::failed(uint64_t index, Verdict verdict) noexcept {
   items_[index].told = true;
@@ -173,6 +204,7 @@ void Crew::failed(uint64_t index, Verdict verdict) noexcept {
 bool Crew::idle() {
   const bool asleep = std::any_of(sleepers_.begin(), sleepers_.end(), [](const Sleeper& sleeper) { return sleeper.asleep; });
   if (asleep && job_.end() == End::none && work_is_available()) fail("missed wake-up: a taker sleeps, and there is work");
+  if (consumer_asleep_ && result_is_available()) fail("missed wake-up: the consumer sleeps, and something is done");
   if (!in_slow_body_.empty()) {
     in_slow_body_.erase(in_slow_body_.begin() + choose(static_cast<uint32_t>(in_slow_body_.size())));
     return true;
@@ -188,9 +220,17 @@ bool Crew::idle() {
 }
 
 bool Crew::work_is_available() {
-  if (job_.config().fetched && running_ >= job_.config().workers) return false;
+  const JobConfig& config = job_.config();
+  if ((config.fetched || config.stream) && running_ >= config.workers) return false;
   if (job_.next_due() <= now_) return true;
+  if (config.stream && job_.in_window() >= config.window) return false;
   return std::any_of(items_.begin(), items_.end(), [](const Item& it) { return it.state == State::untaken; });
+}
+
+bool Crew::result_is_available() {
+  const auto done = [](const Item& it) { return it.state == State::resolved; };
+  if (job_.config().ordered) return whose_turn_ < items_.size() && done(items_[whose_turn_]);
+  return std::any_of(items_.begin(), items_.end(), done);
 }
 
 void Crew::drain() {
@@ -209,9 +249,12 @@ void Crew::drain() {
 void Crew::finish() {
   if (job_.end() == End::none) fail("all takers have gone, and the run has not ended");
   drain();
-  for (size_t i = 0; i < items_.size(); i++)
-    if (items_[i].state != State::resolved && items_[i].state != State::placeholder)
-      fail("index " + std::to_string(i) + " is lost");
+  // What a stream has not admitted is nobody's.
+  const bool stream = job_.config().stream;
+  const uint64_t count = stream ? job_.admitted() : items_.size();
+  const State done = stream ? State::handed_out : State::resolved;
+  for (size_t i = 0; i < count; i++)
+    if (items_[i].state != done && items_[i].state != State::placeholder) fail("index " + std::to_string(i) + " is lost");
   if (!job_.settled()) fail("the run is not settled");
   if (job_.end() == End::completed && job_.resolved() != items_.size()) fail("completed too early");
 }

@@ -1,6 +1,6 @@
 // A job and its takers, as a driver runs them, for the explorer: takers sleep on an epoch that they read before they take,
-// and are woken as often as the job says. What the explorer looks for is an index that is lost or run twice, and a taker
-// that sleeps while there is work.
+// and are woken as often as the job says; so does the consumer of a stream. What the explorer looks for is an index that is lost, run
+// or handed out twice, a taker that sleeps while there is work, and a consumer who sleeps beside what is done.
 #pragma once
 #include <string>
 #include <vector>
@@ -17,7 +17,8 @@ class Crew : public Program, private Witness {
 
  protected:
   explicit Crew(const JobConfig& config);
-  void taker();  // the body of a fiber
+  void taker();     // the body of a fiber
+  void consumer();  // another; of a stream
   void wake(Wake wake);
   void wake_all() { wake({kEveryone, true}); }
 
@@ -36,7 +37,7 @@ class Crew : public Program, private Witness {
   nanos lease_takes_ = 1;  // how much later it is after each item
 
  private:
-  enum class State { untaken, leased, waiting, resolved, placeholder };
+  enum class State { untaken, leased, waiting, resolved, handed_out, placeholder };
   struct Item {
     State state = State::untaken;
     uint32_t attempts = 0;
@@ -56,8 +57,10 @@ class Crew : public Program, private Witness {
   void begin(const Lease& lease);
   void resolve(uint64_t first, uint64_t count);
   void put_back(uint64_t first, uint64_t count);
+  void receive(const Chunk& chunk);
   void drain();
   bool work_is_available();
+  bool result_is_available();
   Item& item(uint64_t index);
 
   bool ended_ = false;  // some call has said so
@@ -67,6 +70,9 @@ class Crew : public Program, private Witness {
   uint32_t active_ = 0;   // takers that have not gone
   uint32_t running_ = 0;  // of those, with a lease
   Atomic<uint32_t> epoch_{0};
+  bool consumer_asleep_ = false;
+  uint64_t whose_turn_ = 0;  // in an ordered stream
+  Atomic<uint32_t> consumer_epoch_{0};
 };
 
 }  // namespace pa::interleave
