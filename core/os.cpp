@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/eventfd.h>
@@ -238,6 +239,23 @@ bool start_thread(void (*body)(void*), void* argument, ThreadHandle& handle) noe
 }
 
 void join_thread(ThreadHandle handle) noexcept { pthread_join(handle, nullptr); }
+
+// ---------------------------------------------------------------------------------------------------------- events
+
+int make_event() noexcept { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
+
+void set_event(int event) noexcept {
+  const int kept = errno;
+  eventfd_write(event, 1);  // one that is full is readable, too
+  errno = kept;
+}
+
+void clear_event(int event) noexcept {
+  eventfd_t count;
+  eventfd_read(event, &count);
+}
+
+void close_event(int event) noexcept { close(event); }
 
 // ---------------------------------------------------------------------------------------------------------- memory
 

@@ -49,6 +49,13 @@ using ThreadHandle = unsigned long;
 bool start_thread(void (*body)(void*), void* argument, ThreadHandle& handle) noexcept;
 void join_thread(ThreadHandle handle) noexcept;
 
+// A descriptor that is readable from set_event on until clear_event. -1 with errno if there is none. set_event keeps errno: it is
+// called in signal handlers.
+int make_event() noexcept;
+void set_event(int event) noexcept;
+void clear_event(int event) noexcept;
+void close_event(int event) noexcept;
+
 // Keeps this library in memory although the program may dlclose it; one unpin for each pin.
 void* pin_library() noexcept;
 void unpin_library(void* pin) noexcept;

@@ -1,8 +1,5 @@
 #include "capi/src/job_events.hpp"
 
-#include <sys/eventfd.h>
-#include <unistd.h>
-
 #include <cerrno>
 
 namespace pa {
@@ -19,11 +16,7 @@ void JobEvents::notified() noexcept {
   change(kEvent);
   // Second: descriptor() publishes it first, and looks for events then. One of the two sees the other.
   const int descriptor = descriptor_.load(std::memory_order_seq_cst);
-  if (descriptor < 0) return;
-  const int kept = errno;
-  const uint64_t one = 1;
-  [[maybe_unused]] const ssize_t written = ::write(descriptor, &one, sizeof one);  // full is readable, too
-  errno = kept;
+  if (descriptor >= 0) os::set_event(descriptor);
 }
 
 void JobEvents::change(uint32_t by) noexcept {
@@ -34,28 +27,24 @@ void JobEvents::change(uint32_t by) noexcept {
 void JobEvents::seen() noexcept {
   seen_.store(word_.load(std::memory_order_seq_cst) & ~kQuit, std::memory_order_seq_cst);
   const int descriptor = descriptor_.load(std::memory_order_seq_cst);
-  if (descriptor < 0) return;
-  uint64_t count;
-  [[maybe_unused]] const ssize_t got = ::read(descriptor, &count, sizeof count);
+  if (descriptor >= 0) os::clear_event(descriptor);
 }
 
 int32_t JobEvents::descriptor(pa_error* error) noexcept {
   int descriptor = descriptor_.load(std::memory_order_seq_cst);
   if (descriptor >= 0) return descriptor;
-  descriptor = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  descriptor = os::make_event();
   if (descriptor < 0) {
     const int reason = errno;
     return report(error, PA_STATUS_SYSTEM, reason, "no descriptor could be made for the job (errno %d)", reason);
   }
   int none = -1;
   if (!descriptor_.compare_exchange_strong(none, descriptor, std::memory_order_seq_cst)) {
-    ::close(descriptor);
+    os::close_event(descriptor);
     return none;  // another thread was faster: this is its descriptor
   }
   const bool unseen = (word_.load(std::memory_order_seq_cst) & ~kQuit) != seen_.load(std::memory_order_seq_cst);
-  const uint64_t one = 1;
-  if (unseen) [[maybe_unused]]
-    const ssize_t written = ::write(descriptor, &one, sizeof one);
+  if (unseen) os::set_event(descriptor);
   return descriptor;
 }
 
@@ -103,7 +92,7 @@ void JobEvents::end(bool in_child) noexcept {
     stop_calling();
   }
   const int descriptor = descriptor_.exchange(-1, std::memory_order_seq_cst);
-  if (descriptor >= 0) ::close(descriptor);
+  if (descriptor >= 0) os::close_event(descriptor);
 }
 
 }  // namespace pa

@@ -216,10 +216,3 @@ TEST(a_function_for_another_kind_of_job_is_refused) {
   pa_job_free(plain);
   pa_job_free(push);
 }
-
-TEST(the_names_of_statuses_are_known) {
-  CHECK_STR(pa_status_name(PA_STATUS_PULL), "PA_STATUS_PULL");
-  CHECK_STR(pa_status_name(PA_STATUS_RETRY), "PA_STATUS_RETRY");
-  CHECK_STR(pa_status_name(PA_STATUS_FINAL), "PA_STATUS_FINAL");
-  CHECK_STR(pa_status_name(PA_STATUS_STOPPED), "PA_STATUS_STOPPED");
-}

@@ -11,6 +11,10 @@ TEST(every_status_has_its_name) {
   NAMED(PA_STATUS_DONE);
   NAMED(PA_STATUS_AGAIN);
   NAMED(PA_STATUS_TIMEOUT);
+  NAMED(PA_STATUS_PULL);
+  NAMED(PA_STATUS_RETRY);
+  NAMED(PA_STATUS_FINAL);
+  NAMED(PA_STATUS_STOPPED);
   NAMED(PA_STATUS_INVALID);
   NAMED(PA_STATUS_NO_MEMORY);
   NAMED(PA_STATUS_SYSTEM);
@@ -116,6 +120,26 @@ TEST(the_table_holds_the_functions) {
   HOLDS(drain);
   HOLDS(end_name);
   HOLDS(item_name);
+  HOLDS(job_open);
+  HOLDS(job_take);
+  HOLDS(job_supply);
+  HOLDS(job_step);
+  HOLDS(job_fail);
+  HOLDS(job_complete);
+  HOLDS(job_leave);
+  HOLDS(job_next);
+  HOLDS(job_room);
+  HOLDS(job_admit);
+  HOLDS(job_end_input);
+  HOLDS(job_poll);
+  HOLDS(job_progress);
+  HOLDS(job_notify);
+  HOLDS(job_fd);
+  HOLDS(job_stop);
+  HOLDS(job_drain);
+  HOLDS(job_end);
+  HOLDS(job_close);
+  HOLDS(job_free);
 #undef HOLDS
 }
 
