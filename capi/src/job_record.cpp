@@ -104,12 +104,9 @@ class NoWitness final : public pa::Witness {
 // ---------------------------------------------------------------------------------------------------------- life
 
 pa_job::pa_job(const pa::Settings& settings, uint64_t count, uint32_t flags, nanos now)
-    : pa_job(settings, count, flags, now, make_own_limiter(settings)) {}
-
-pa_job::pa_job(const pa::Settings& settings, uint64_t count, uint32_t flags, nanos now, std::unique_ptr<pa_limiter> own)
     : settings_(settings),
       flags_(flags),
-      own_limiter_(std::move(own)),
+      own_limiter_(make_own_limiter(settings)),
       job_(config_of(settings, count, flags, now, own_limiter_.get())) {
   listen();
   // From here on nothing can fail.

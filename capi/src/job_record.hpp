@@ -76,7 +76,6 @@ struct pa_job final : pa::Shared {
  private:
   class FailureWitness;
 
-  pa_job(const pa::Settings& settings, uint64_t count, uint32_t flags, pa::nanos now, std::unique_ptr<pa_limiter> own);
   ~pa_job();
   void listen();
   void unlisten() noexcept;

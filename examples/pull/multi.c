@@ -24,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "common/progress.h"
@@ -312,6 +313,14 @@ static void free_transfers(void) {
   free(outcomes);
 }
 
+/* Each transfer needs a socket. */
+static void allow_many_files(void) {
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit)) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static int fetch_all(const settings* how, const char* report) {
   pa_error error;
   if (make_transfers(how->transfers) || curl_loop_open(&loop)) return cannot_begin("setting up", strerror(errno));
@@ -359,6 +368,7 @@ int main(int argc, char** argv) {
     return cannot_begin(from, strerror(errno));
   if (pa_stop_new(&stop_token, &error)) return cannot_begin("pa_stop_new", error.message);
   stop_on_signals();
+  allow_many_files();
   curl_global_init(CURL_GLOBAL_DEFAULT);
   const int code = fetch_all(&how, argv[optind + 1]);
   pa_job_free(job);

@@ -1,7 +1,6 @@
 // What comes to a pa_job from outside: stop requests, limiters that change; and how its host hears of it.
-#include <poll.h>
-#include <signal.h>
-#include <unistd.h>
+#include <errno.h>
+#include <sys/resource.h>
 
 #include "pull.h"
 
@@ -98,6 +97,21 @@ TEST(an_event_before_the_descriptor_was_made_is_not_lost) {
   counter_wait(&told, 1);  // nor for notify
   pa_job_free(job);
   pa_stop_release(options.stop);
+}
+
+TEST(a_descriptor_that_can_not_be_made_is_an_error) {
+  pa_job* job = job_of(NULL, 10, 0);
+  pa_error error;
+  struct rlimit before;
+  CHECK_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const struct rlimit none = {0, before.rlim_max};
+  CHECK_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  const int32_t got = pa_job_fd(job, &error);
+  CHECK_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  CHECK_STATUS(got, PA_STATUS_SYSTEM, &error);
+  CHECK_EQ(error.detail, EMFILE);
+  CHECK(pa_job_fd(job, NULL) >= 0);
+  pa_job_free(job);
 }
 
 TEST(a_limiter_that_changes_is_told) {

@@ -87,3 +87,23 @@ TEST(a_run_in_the_background_says_that_the_system_refused) {
   ledger_free(&l);
   free(items);
 }
+
+static void not_called(void* ctx) { (void)ctx; }
+
+TEST(a_job_goes_on_without_notify_then) {
+  pa_options options = defaults();
+  pa_job* job = NULL;
+  pa_lease lease = {0};
+  pa_error error;
+  options.batch.max_items = 1;
+  REQUIRE_STATUS(pa_job_open(&options, 1, 0, &job, &error), PA_STATUS_OK, &error);
+  allow(0);
+  CHECK_STATUS(pa_job_notify(job, not_called, NULL, &error), PA_STATUS_SYSTEM, &error);
+  CHECK_EQ(error.detail, EAGAIN);
+  CHECK_STATUS(pa_job_take(job, &lease), PA_STATUS_OK, NULL);
+  CHECK_STATUS(pa_job_complete(job, &lease, 1), PA_STATUS_OK, NULL);
+  CHECK_STATUS(pa_job_take(job, &lease), PA_STATUS_DONE, NULL);
+  allow(INT64_MAX / 2);
+  CHECK_STATUS(pa_job_notify(job, not_called, NULL, &error), PA_STATUS_OK, &error);
+  pa_job_free(job);
+}

@@ -180,8 +180,9 @@ PA_EXPORT pa_status pa_job_poll(pa_job *job, pa_progress *progress);
 PA_EXPORT pa_status pa_job_progress(pa_job *job, pa_progress *progress);
 
 /* From now on `notify` is called after each event from outside, on a thread of libpa, never twice at a time, and never inside
- * pa_stop_request. Several events may share a call. NULL: no more; returns when no call is under way.
- * Errors: PA_STATUS_SYSTEM, PA_STATUS_NO_MEMORY. */
+ * pa_stop_request. Several events may share a call; one that came before and was not polled for is told, too. NULL: no more;
+ * returns when no call is under way. Not from within notify.
+ * Errors: PA_STATUS_INVALID, PA_STATUS_SYSTEM, PA_STATUS_NO_MEMORY. */
 PA_EXPORT pa_status pa_job_notify(pa_job *job, pa_notify_fn notify, void *ctx, pa_error *error);
 
 /* A descriptor for poll, epoll and the like: readable after an event from outside, until pa_job_poll. It belongs to the job: do not
@@ -192,8 +193,8 @@ PA_EXPORT int32_t pa_job_fd(pa_job *job, pa_error *error);
 PA_EXPORT pa_status pa_job_stop(pa_job *job);
 
 /* After the end: hands out, bit by bit, the indices that were not done: state, attempts, and the last error where there was one.
- * For a stream: once pa_job_next has said PA_STATUS_DONE; what it did not hand out comes here. Jobs of a known count without PA_JOB_STREAM name
- * every index up to it, also those that were never taken.
+ * For a stream: once pa_job_next has said PA_STATUS_DONE; what it did not hand out comes here, items that were done as what they
+ * are (PA_ITEM_OK, ...). Jobs of a known count without PA_JOB_STREAM name every index up to it, also those that were never taken.
  * Returns PA_STATUS_OK; PA_STATUS_AGAIN while leases are out that may still be settled; PA_STATUS_DONE when each index is
  * accounted for. */
 PA_EXPORT pa_status pa_job_drain(pa_job *job, pa_chunk *chunk);
@@ -205,7 +206,8 @@ PA_EXPORT int32_t pa_job_end(const pa_job *job);
  * indices come out of pa_job_drain. The consumer will not come back. */
 PA_EXPORT pa_status pa_job_close(pa_job *job);
 
-/* Drops your reference; closes the job if need be. NULL is ignored. */
+/* Drops your reference; closes the job if need be, and waits for a call of notify that is under way. NULL is ignored. Not from
+ * within notify. */
 PA_EXPORT void pa_job_free(pa_job *job);
 
 #ifdef __cplusplus
