@@ -231,9 +231,9 @@ pa_iter::Got pa_iter::wait_for_chunk(nanos until) noexcept {
       let_go();
       continue;
     }
-    if ((now < until || is_inline()) && help()) continue;
-    if (now >= until) break;
+    if ((until == kNever || is_inline()) && help()) continue;  // an item may take longer than anybody expects
     if (helps_) call_takers();
+    if (now >= until) break;
     nanos wake_at = std::min(until, job.config().deadline);
     if (is_inline()) wake_at = std::min(wake_at, visitor_->come_back());  // nobody else keeps the time
     sleep_as_owner(seen, now, wake_at);
