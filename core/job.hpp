@@ -61,6 +61,7 @@ struct Lease {
   bool revoked = false;      // set by step, fail and complete: the run was detached from this taker; the lease is over, and
                              // first and count still say what it held
   bool visits = false;       // never parked: told Take::again, it comes back by itself, or not at all
+  bool fetches = true;       // may be told Take::pull
 
  private:
   friend class Job;

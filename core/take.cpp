@@ -249,7 +249,7 @@ uint64_t Job::room() const {
 
 // How many inputs to pull now; 0: none.
 uint64_t Job::pull_count(const Lease& lease) const {
-  if (!config_.fetched || config_.pushed || input_done_ || pulling_ || sealed_) return 0;
+  if (!lease.fetches || !config_.fetched || config_.pushed || input_done_ || pulling_ || sealed_) return 0;
   if (running_ >= config_.workers && !slow_source_) return 0;
   uint64_t in_hand = 0;
   for (const Ready& ready : ready_) in_hand += ready.count;

@@ -50,6 +50,7 @@ void Worker::work() noexcept {
 Take Worker::visit() noexcept {
   now_ = os::now();
   lease_.visits = true;
+  lease_.fetches = run_.is_inline();  // a source may block, and somebody who has other things to do must not wait for it
   Wake wakes;
   const Take take = run_.job.take(now_, lease_, wakes);
   run_.wake(wakes);
