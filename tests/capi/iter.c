@@ -296,6 +296,18 @@ TEST(next_many_and_next_may_take_turns) {
   stream_close(&s);
 }
 
+TEST(next_many_hands_out_a_whole_batch) {
+  stream s;
+  stream_init(&s, 1000, 0);
+  s.options.executor = PA_EXECUTOR_INLINE;
+  s.options.batch.max_items = 100;
+  stream_open_batch(&s, store_batch);
+  size_t count;
+  while (next_many(&s, &count) == PA_STATUS_OK) CHECK_EQ(count, 100);
+  CHECK_EQ(s.count, 1000);
+  stream_close(&s);
+}
+
 static int32_t key_is_number(void* ctx, void* item, pa_key* key) {
   (void)ctx;
   CHECK_EQ(key->kind, PA_KEY_NONE);

@@ -603,7 +603,8 @@ PA_EXPORT void pa_result_free(pa_result *result);
  *     pa_iter_close(iter);
  *
  * All options hold, with these meanings. window: items that are admitted and not yet handed out, at most; what the last call
- * handed out counts until the next call. 0 is automatic: 16 leases for each worker, at most 65536 items. ordered: in order of
+ * handed out counts until the next call. 0 is automatic: 16 leases for each worker, at most 65536 items, but two batches
+ * of batch.max_items for each worker at least. ordered: in order of
  * the inputs, where an item that takes long holds up those behind it, and when the window is full the source, too.
  * timeout_ns: from pa_iter_open on. max_errors: the stream ends with the failure that reaches it. on_result, then on_progress:
  * in pa_iter_next, before it hands an item out; total is the source's size_hint, or the number admitted so far. After an early
