@@ -235,6 +235,7 @@ class Job {
   uint64_t room() const;
   uint64_t window() const;
   uint64_t out() const;
+  uint64_t in_hand() const;
   bool consumer_is_over() const { return abandoned_ || (config_.max_errors && yielded_failures_ >= config_.max_errors); }
   bool nothing_comes() const;
   bool consumer_waits() const { return attention_.load(kRelaxed) & kConsumerWaits; }

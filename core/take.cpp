@@ -235,6 +235,13 @@ uint64_t Job::window() const {
   return std::max(least, std::min(kStreamWindow, kLeasesAhead * config_.workers * lease));
 }
 
+// Admitted, and not begun.
+uint64_t Job::in_hand() const {
+  uint64_t count = 0;
+  for (const Ready& ready : ready_) count += ready.count;
+  return count;
+}
+
 // How many more inputs may be admitted now.
 uint64_t Job::room() const {
   const uint64_t out = this->out();
@@ -243,7 +250,7 @@ uint64_t Job::room() const {
     const bool next_chunk = next_ == chunk_end_ && resolved_.load(kRelaxed) == next_;
     room = std::min(room, next_chunk ? config_.chunk : chunk_end_ - next_);
   }
-  if (config_.serial && out != 0) room = 0;
+  if (config_.serial && out != in_hand()) room = 0;  // what lingers for a full batch has not begun
   return room;
 }
 
@@ -251,8 +258,7 @@ uint64_t Job::room() const {
 uint64_t Job::pull_count(const Lease& lease) const {
   if (!lease.fetches || !config_.fetched || config_.pushed || input_done_ || pulling_ || sealed_) return 0;
   if (running_ >= config_.workers && !slow_source_) return 0;
-  uint64_t in_hand = 0;
-  for (const Ready& ready : ready_) in_hand += ready.count;
+  const uint64_t in_hand = this->in_hand();
   if (config_.batch_max ? in_hand >= config_.batch_max : in_hand > 0) return 0;
   uint64_t count =
       config_.batch_max ? config_.batch_max - in_hand : share_of_window(std::min(lease.sizer.size, config_.lease_max));

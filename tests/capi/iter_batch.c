@@ -23,7 +23,7 @@ static void run_full(uint64_t n, uint64_t max_items, uint64_t at_a_time, uint32_
   c.s.options.workers = workers;
   c.s.options.window = window;
   c.s.options.batch.max_items = max_items;
-  c.s.options.batch.linger_ns = at_a_time ? HOURS : 0;
+  c.s.options.batch.linger_ns = at_a_time || window ? HOURS : 0;
   stream_open_batch(&c.s, store_and_note_size);
   stream_read_to(&c.s, PA_STATUS_DONE, PA_END_COMPLETED);
   CHECK_EQ(c.s.count, n);
@@ -56,7 +56,7 @@ TEST(with_linger_batches_are_full_with_the_inline_executor) {
   run_full(2000, 1000, 7, 1, 0, PA_EXECUTOR_INLINE);
 }
 
-TEST(batches_are_full_whatever_the_window) {
+TEST(with_linger_batches_are_full_whatever_the_window) {
   const uint64_t windows[] = {3, 4, 5, 10, 100};
   for (size_t i = 0; i < sizeof windows / sizeof windows[0]; i++)
     for (uint64_t at_a_time = 0; at_a_time <= 2; at_a_time++)
