@@ -152,7 +152,9 @@ void Job::abandon() {
 }
 
 // Of a stream: nobody will bring anything more to the outbox.
-bool Job::nothing_comes() const { return config_.stream && end() != End::none && (sealed_ || (running_ == 0 && !pulling_)); }
+bool Job::nothing_comes() const {
+  return config_.stream && (end() != End::none || all_resolved()) && (sealed_ || (running_ == 0 && !pulling_));
+}
 
 // ---------------------------------------------------------------------------------------------------------- after the end
 

@@ -172,7 +172,7 @@ class Job {
 
   // ---- the consumer of a stream
   // What is done and has not been handed out; the room of the chunk before is free now. Next::done: the stream is over, for
-  // the reason end(). After Next::again the wake of some later call says that there may be more.
+  // the reason end(), or is to be concluded. After Next::again the wake of some later call says that there may be more.
   Next next(nanos now, Chunk& chunk, Wake& wake);
   // The consumer will not come back. What he has not had is drained.
   void abandon();

@@ -32,9 +32,9 @@ pa::JobConfig stream_config(const pa::Settings& settings, const pa::Work& work, 
   pa::JobConfig config = pa::job_config(settings, work.kind, work.count, true, now, 0, limiter_of(settings, own));
   config.stream = true;
   config.ordered = settings.ordered != 0;
-  config.observed = false;         // the consumer sees each item by itself
-  config.owner_concludes = false;  // what the consumer still has to do can't fail the run
-  config.lease_target_ns *= 2;     // each is pulled and handed over besides; a consumer who waits gets parts of it
+  config.observed = false;  // the consumer sees each item by itself
+  config.owner_concludes = settings.on_result || settings.on_progress;
+  config.lease_target_ns *= 2;  // each is pulled and handed over besides; a consumer who waits gets parts of it
   config.lease_max = std::min<uint64_t>(config.lease_max, 8192);
   return config;
 }
@@ -263,13 +263,14 @@ void pa_iter::fill(pa_outcome& outcome) const noexcept {
   if (note->message) outcome.message = note->message.get();
 }
 
-// Tells the callbacks of an item that is about to be handed out.
-bool pa_iter::announce(const pa_outcome& outcome) noexcept {
+// Tells the callbacks of an item that is about to be handed out. Once one of them has failed, none is called.
+void pa_iter::announce(const pa_outcome& outcome) noexcept {
   if (settings_.on_result) {
     if (const int32_t code = settings_.on_result(settings_.result_ctx, &outcome)) {
       end_failed(PA_STATUS_CALLBACK, code, "on_result returned %d for index %llu", code,
                  static_cast<unsigned long long>(outcome.index));
-      return false;
+      announces_ = false;
+      return;
     }
   }
   announced_++;
@@ -279,14 +280,17 @@ bool pa_iter::announce(const pa_outcome& outcome) noexcept {
     if (const int32_t code = settings_.on_progress(settings_.progress_ctx, announced_, total)) {
       end_failed(PA_STATUS_CALLBACK, code, "on_progress returned %d after %llu items", code,
                  static_cast<unsigned long long>(announced_));
-      return false;
+      announces_ = false;
     }
   }
-  return true;
 }
 
 pa_status pa_iter::say_over(pa_error* error) noexcept {
   over_ = true;
+  if (job.end() == End::none) {
+    Wake nobody;
+    job.conclude(nobody);
+  }
   return job.end() == End::failed ? report_failure(error) : PA_STATUS_DONE;
 }
 
@@ -311,7 +315,7 @@ pa_status pa_iter::next(nanos timeout_ns, pa_outcome& outcome, pa_error* error) 
   if (at_ == chunk_.count)
     if (const pa_status status = refill(timeout_ns, error)) return status;
   fill(outcome);
-  if (announces_ && !announce(outcome)) return say_over(error);
+  if (announces_) announce(outcome);
   at_++;
   return PA_STATUS_OK;
 }
@@ -323,14 +327,15 @@ pa_status pa_iter::next_many(pa_outcome& first, void**& values, size_t& count, p
   values = chunk_.failed ? &none_ : values_ + at_;
   count = settings_.item_key || announces_ ? 1 : chunk_.count - at_;
   none_ = nullptr;
-  if (announces_ && !announce(first)) return say_over(error);
+  if (announces_) announce(first);
   at_ += count;
   return PA_STATUS_OK;
 }
 
 int32_t pa_iter::fd(pa_error* error) noexcept {
   if (from_before_fork()) return pa::forked(error, "iter");
-  if (is_inline()) return PA_INVALID(error, "options.executor must not be PA_EXECUTOR_INLINE: nothing runs between the calls");
+  if (is_inline())
+    return PA_INVALID(error, "options.executor must not be PA_EXECUTOR_INLINE: nothing runs between the calls");
   const int fd = owner_fd();
   return fd >= 0 ? fd : pa::report(error, PA_STATUS_SYSTEM, errno, "no descriptor could be made: %s", std::strerror(errno));
 }

@@ -54,7 +54,7 @@ struct pa_iter final : pa::Record {
   void put_chunk_away() noexcept;
   pa_status refill(pa::nanos timeout_ns, pa_error* error) noexcept;
   void fill(pa_outcome& outcome) const noexcept;
-  bool announce(const pa_outcome& outcome) noexcept;
+  void announce(const pa_outcome& outcome) noexcept;
   pa_status say_over(pa_error* error) noexcept;
   void let_go() noexcept;
   void give_up(const pa::Unrun& unrun) noexcept;
@@ -68,7 +68,7 @@ struct pa_iter final : pa::Record {
   pa::Chunk chunk_;
   uint64_t at_ = 0;  // of the chunk
   void** values_ = nullptr;
-  const bool announces_;  // on_result or on_progress
+  bool announces_;  // on_result or on_progress, until one of them fails
   bool items_are_short_ = false;
   bool over_ = false;
   bool let_go_ = false;
