@@ -86,6 +86,7 @@ void pa_iter::close() noexcept {
   job.abandon();
   wake(wakes);
   put_chunk_away();
+  if (visitor_) visitor_->leave();
   pa::pool::withdraw(*this);
   let_go();
   while (const auto unrun = job.drain()) give_up(*unrun);
@@ -287,6 +288,7 @@ void pa_iter::announce(const pa_outcome& outcome) noexcept {
 
 pa_status pa_iter::say_over(pa_error* error) noexcept {
   over_ = true;
+  if (visitor_) visitor_->leave();
   if (job.end() == End::none) {
     Wake nobody;
     job.conclude(nobody);

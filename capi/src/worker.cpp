@@ -6,6 +6,7 @@
 #include <cstring>
 #include <exception>
 #include <iterator>
+#include <utility>
 
 namespace pa {
 namespace {
@@ -16,8 +17,6 @@ constexpr nanos kExactFrom = 4 * kLookEvery;
 }  // namespace
 
 void Worker::work() noexcept {
-  const pa_options& options = run_.settings();
-  bool started = false;
   for (;;) {
     const Take take = run_.next(lease_, now_);
     if (take == Take::done) break;
@@ -25,26 +24,38 @@ void Worker::work() noexcept {
       fetch();
       continue;
     }
-    if (!started && options.worker_start) {
-      // It may take its time, and fail: meanwhile others can have what was leased, and nothing counts as started.
-      settle_lease(lease_.first);
-      if (const int32_t code = options.worker_start(options.worker_ctx)) {
-        run_.end_failed(PA_STATUS_WORKER_START, code, "worker_start returned %d", code);
-        break;
-      }
-      started = true;
-      now_ = os::now();
-      continue;
-    }
-    started = true;
-    run_lease();
+    if (!use_lease()) break;
     if (run_.is_inline()) {
       run_.attend();
       now_ = os::now();
     }
   }
+  leave();
+}
+
+void Worker::leave() noexcept {
   after_settling();
-  if (started && options.worker_stop) options.worker_stop(options.worker_ctx);
+  const pa_options& options = run_.settings();
+  if (std::exchange(started_, false) && options.worker_stop) options.worker_stop(options.worker_ctx);
+}
+
+// False: worker_start has failed.
+bool Worker::use_lease() noexcept {
+  const pa_options& options = run_.settings();
+  if (!started_ && options.worker_start) {
+    // It may take its time, and fail: meanwhile others can have what was leased, and nothing counts as started.
+    settle_lease(lease_.first);
+    if (const int32_t code = options.worker_start(options.worker_ctx)) {
+      run_.end_failed(PA_STATUS_WORKER_START, code, "worker_start returned %d", code);
+      return false;
+    }
+    started_ = true;
+    now_ = os::now();
+    return true;
+  }
+  started_ = true;
+  run_lease();
+  return true;
 }
 
 Take Worker::visit() noexcept {
@@ -55,7 +66,7 @@ Take Worker::visit() noexcept {
   const Take take = run_.job.take(now_, lease_, wakes);
   run_.wake(wakes);
   if (take == Take::pull) fetch();
-  if (take == Take::lease) run_lease();
+  if (take == Take::lease) use_lease();
   return take;
 }
 
@@ -440,8 +451,7 @@ void Worker::note_stretch(uint64_t until, nanos at) noexcept {
 }
 
 void Worker::after_settling() noexcept {
-  if (run_.ran_out_of_memory())
-    run_.end_failed(PA_STATUS_NO_MEMORY, 0, "out of memory for what is noted about items");
+  if (run_.ran_out_of_memory()) run_.end_failed(PA_STATUS_NO_MEMORY, 0, "out of memory for what is noted about items");
 }
 
 // The witness: under the job's lock, once for each outcome.
@@ -451,8 +461,8 @@ void Worker::failed(uint64_t index, Verdict verdict) noexcept {
     failing_.code = 0;
     failing_.message = "";
   }
-  const bool noted = run_.notes.write(index, failing_.state, failing_.code, lease_.attempt, failing_.duration_ns,
-                                      failing_.message);
+  const bool noted =
+      run_.notes.write(index, failing_.state, failing_.code, lease_.attempt, failing_.duration_ns, failing_.message);
   if (!noted) run_.out_of_memory();
   if (verdict == Verdict::final)
     run_.failed(index, noted ? failing_.state : PA_ITEM_ABORTED, lease_.attempt, failing_.duration_ns);

@@ -60,13 +60,12 @@ namespace pa {
 
 class Worker final : private Witness {
  public:
-  Worker(Record& run, nanos now) : run_(run), now_(now), span_size_(run.job.config().first_lease) {
-    call_.run = &run;
-  }
+  Worker(Record& run, nanos now) : run_(run), now_(now), span_size_(run.job.config().first_lease) { call_.run = &run; }
   // Takes and runs until there is nothing more to do.
   void work() noexcept;
   // Runs what there is now, if there is something: one lease or one pull. For a thread that has other things to do.
   Take visit() noexcept;
+  void leave() noexcept;  // after the last visit
   nanos come_back() const { return lease_.come_back; }
 
  private:
@@ -78,6 +77,7 @@ class Worker final : private Witness {
     nanos duration_ns = 0;
   };
 
+  bool use_lease() noexcept;
   void run_lease() noexcept;
   void fetch() noexcept;
   uint64_t pull(uint64_t want, bool& end) noexcept;
@@ -110,7 +110,8 @@ class Worker final : private Witness {
   Record& run_;
   nanos now_;
   nanos success_duration_ns_ = 0;
-  uint64_t span_size_;  // items between two looks at the clock
+  uint64_t span_size_;    // items between two looks at the clock
+  bool started_ = false;  // worker_start was called
   Lease lease_;
   uint64_t noted_ = 0;  // items of the lease before this one are settled or have their receipt,
   nanos noted_at_ = 0;  // and it began then
