@@ -146,7 +146,7 @@ JobConfig job_config(const Settings& o, Kind kind, uint64_t count, bool fetched,
   c.batched = kind != Kind::items;
   c.workers = o.workers;
   c.cpus = os::usable_cpus();
-  c.window = is_inline ? 0 : o.window;
+  c.window = o.window;
   c.chunk = o.batch_size;
   if (kind == Kind::batch) {
     c.batch_max = o.batch.max_items;
