@@ -190,6 +190,7 @@ TEST(next_with_a_timeout_returns_without_an_outcome_and_the_stream_goes_on) {
   stream s;
   stream_init(&s, 20, 0);
   s.options.workers = 2;
+  s.options.window = 2;  // one item for each lease
   stream_open(&s, all_wait_at_gate);
   for (uint64_t i = 0; i < 20; i++) {
     CHECK_STATUS(stream_next_timeout(&s, 0), PA_STATUS_TIMEOUT, &s.error);
