@@ -26,6 +26,7 @@ pa_status read_source(const pa_source* source, Work& work, pa_error* error) noex
     if (bytes[i])
       return PA_INVALID(error, "source has a non-zero byte at offset %zu, beyond the %zu that this version of libpa knows",
                         i, sizeof(pa_source));
+  if (source->reserved) return PA_INVALID(error, "source.reserved must be 0, got %u", source->reserved);
   if (!source->next) return PA_INVALID(error, "source.next must not be NULL");
   if (source->size_hint != PA_UNSIZED && source->size_hint > kMostItems)
     return PA_INVALID(error, "source.size_hint must be at most %llu, or PA_UNSIZED, got %llu",
