@@ -5,7 +5,6 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
-#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/eventfd.h>
@@ -53,23 +52,6 @@ void futex_wake(std::atomic<uint32_t>& word, uint32_t count) noexcept {
   syscall(SYS_futex, reinterpret_cast<uint32_t*>(&word), FUTEX_WAKE_PRIVATE, std::min<uint32_t>(count, INT_MAX), nullptr,
           nullptr, 0);
   errno = saved;
-}
-
-int open_event() noexcept { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
-
-void raise_event(int fd) noexcept {
-  const int before = errno;
-  eventfd_write(fd, 1);  // full: it is readable already
-  errno = before;
-}
-
-void clear_event(int fd) noexcept {
-  eventfd_t count;
-  eventfd_read(fd, &count);  // empty: it is cleared already
-}
-
-void close_event(int fd) noexcept {
-  if (fd >= 0) close(fd);
 }
 
 // ---------------------------------------------------------------------------------------------------------- CPUs

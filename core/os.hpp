@@ -24,13 +24,6 @@ inline void cpu_relax() {
 #endif
 }
 
-// A descriptor that is readable from raise to clear: an eventfd. open returns -1 with errno; raise may run in a signal handler, and
-// keeps errno; close accepts -1.
-int open_event() noexcept;
-void raise_event(int fd) noexcept;
-void clear_event(int fd) noexcept;
-void close_event(int fd) noexcept;
-
 // CPUs that this process may use: its affinity and its cgroup's quota (versions 1 and 2), at least 1.
 uint32_t usable_cpus();
 // The quota of the cgroup of a process, rounded up, or 0 if it has none. `root` is "" but in tests.

@@ -91,7 +91,7 @@ void Run::wake(Wake& wake) noexcept {
 void Run::wake_owner() noexcept {
   owner_epoch_.fetch_add(1, std::memory_order_seq_cst);
   if (owner_sleepers_.load(std::memory_order_seq_cst)) os::futex_wake(owner_epoch_, UINT32_MAX);
-  if (const int fd = owner_fd_.load(std::memory_order_seq_cst); fd >= 0) os::raise_event(fd);
+  if (const int fd = owner_fd_.load(std::memory_order_seq_cst); fd >= 0) os::set_event(fd);
 }
 
 // May run in a signal handler.
@@ -101,14 +101,16 @@ void Run::notified() noexcept {
   wake_owner();
 }
 
-Run::~Run() { os::close_event(owner_fd_.load(std::memory_order_relaxed)); }
+Run::~Run() {
+  if (const int fd = owner_fd_.load(std::memory_order_relaxed); fd >= 0) os::close_event(fd);
+}
 
 int Run::owner_fd() noexcept {
   int fd = owner_fd_.load(std::memory_order_relaxed);
   if (fd >= 0) return fd;
-  fd = os::open_event();
+  fd = os::make_event();
   owner_fd_.store(fd, std::memory_order_seq_cst);
-  if (fd >= 0) os::raise_event(fd);  // what came before is there already
+  if (fd >= 0) os::set_event(fd);  // what came before is there already
   return fd;
 }
 
