@@ -1,7 +1,7 @@
 /* etl: extracts orders from a CSV file, transforms them, and loads them into another one, in the same order and in constant
  * memory, however large the file is.
  *
- *     etl generate FILE BYTES SEED                                          writes a file of about so many bytes
+ *     etl generate [-r REPORT] FILE BYTES SEED                              writes a file of about so many bytes
  *     etl serial [-r REPORT] IN OUT                                         one loop: what the stream is compared with
  *     etl stream [-r REPORT] [-w WORKERS] [-m MEGABYTES] IN OUT             the same by libpa
  *
@@ -41,7 +41,7 @@ enum { WINDOW_LINES = 16384, SERIAL_LINES = 1024, INVALID_SHOWN = 5, OUTPUT_BYTE
 
 /* ------------------------------------------------------------------ Ctrl-C */
 
-static pa_stop* stop_token; /* where a signal handler can reach it */
+static pa_stop *stop_token; /* where a signal handler can reach it */
 
 static void on_signal(int signal_number) {
   (void)signal_number;
@@ -65,7 +65,7 @@ typedef struct output {
   char bytes[OUTPUT_BYTES];
 } output;
 
-static void output_flush(output* to) {
+static void output_flush(output *to) {
   for (size_t done = 0; done < to->used && !to->error;) {
     const ssize_t size = write(to->file, to->bytes + done, to->used - done);
     if (size >= 0)
@@ -78,7 +78,7 @@ static void output_flush(output* to) {
 }
 
 /* At most OUTPUT_BYTES - 1 of text. */
-static void output_line(output* to, const char* text, size_t size) {
+static void output_line(output *to, const char *text, size_t size) {
   if (size + 1 > sizeof to->bytes - to->used) output_flush(to);
   memcpy(to->bytes + to->used, text, size);
   to->bytes[to->used + size] = '\n';
@@ -86,7 +86,7 @@ static void output_line(output* to, const char* text, size_t size) {
 }
 
 /* Returns 0 or errno. */
-static int output_open(output* to, const char* path) {
+static int output_open(output *to, const char *path) {
   to->file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   to->used = 0;
   to->written = 0;
@@ -95,7 +95,7 @@ static int output_open(output* to, const char* path) {
 }
 
 /* Returns 0 or errno. */
-static int output_close(output* to) {
+static int output_close(output *to) {
   if (to->file < 0) return to->error;
   output_flush(to);
   if (close(to->file) && !to->error) to->error = errno;
@@ -113,19 +113,19 @@ typedef struct totals {
   double seconds;
 } totals;
 
-static uint64_t all_invalid(const totals* sum) {
+static uint64_t all_invalid(const totals *sum) {
   uint64_t all = 0;
   for (int fault = 0; fault < ORDER_FAULTS; fault++) all += sum->invalid[fault];
   return all;
 }
 
-static void count_valid(totals* sum, const line* row) {
+static void count_valid(totals *sum, const line *row) {
   output_line(&sink, row->text, row->size);
   sum->rows++;
   sum->written++;
 }
 
-static void count_invalid(totals* sum, int fault, const char* why) {
+static void count_invalid(totals *sum, int fault, const char *why) {
   sum->rows++;
   if (all_invalid(sum) < INVALID_SHOWN)
     fprintf(stderr, "etl: line %" PRIu64 ": %s\n", sum->rows + 1, why); /* 1: the header */
@@ -137,16 +137,16 @@ static void count_invalid(totals* sum, int fault, const char* why) {
 static double peak_memory_megabytes(void) {
   char text[128];
   unsigned long kilobytes = 0;
-  FILE* status = fopen("/proc/self/status", "r");
+  FILE *status = fopen("/proc/self/status", "r");
   if (!status) return 0;
   while (fgets(text, sizeof text, status) && sscanf(text, "VmHWM: %lu kB", &kilobytes) != 1) continue;
   fclose(status);
   return (double)kilobytes * 1024 / MEGABYTE;
 }
 
-static void print_summary(const char* mode, const totals* sum, double memory) {
+static void print_summary(const char *mode, const totals *sum, double memory) {
   const double megabytes = (double)sum->bytes / MEGABYTE;
-  const char* separator = " (";
+  const char *separator = " (";
   printf("%s: %" PRIu64 " rows, %" PRIu64 " written, %" PRIu64 " invalid", mode, sum->rows, sum->written, all_invalid(sum));
   for (int fault = 0; fault < ORDER_FAULTS; fault++) {
     if (!sum->invalid[fault]) continue;
@@ -158,8 +158,8 @@ static void print_summary(const char* mode, const totals* sum, double memory) {
 }
 
 /* Returns 0, or -1 with errno. */
-static int write_report(const char* path, const totals* sum, double memory) {
-  FILE* report = fopen(path, "w");
+static int write_report(const char *path, const totals *sum, double memory) {
+  FILE *report = fopen(path, "w");
   if (!report) return -1;
   fprintf(report, "rows\t%" PRIu64 "\nwritten\t%" PRIu64 "\ninvalid\t%" PRIu64 "\n", sum->rows, sum->written,
           all_invalid(sum));
@@ -168,7 +168,7 @@ static int write_report(const char* path, const totals* sum, double memory) {
   return fclose(report) || incomplete ? -1 : 0;
 }
 
-static int cannot(const char* what, const char* why) {
+static int cannot(const char *what, const char *why) {
   fprintf(stderr, "etl: %s: %s\n", what, why);
   return EXIT_CANNOT;
 }
@@ -181,13 +181,13 @@ typedef struct settings {
   double memory_max; /* megabytes; 0: no limit */
 } settings;
 
-static void show_progress(progress* bar, uint64_t bytes, uint64_t total) {
+static void show_progress(progress *bar, uint64_t bytes, uint64_t total) {
   if (bar->on_terminal) progress_show(bar, bytes / MEGABYTE, total / MEGABYTE);
 }
 
 /* errno, of lines_open and lines_next */
 static int cannot_read(int error) {
-  const char* why = strerror(error);
+  const char *why = strerror(error);
   if (error == EINVAL) why = "its first line is not \"" ORDERS_HEADER_IN "\"";
   if (error == EMSGSIZE) why = "a line is too long";
   return cannot("the input can't be read", why);
@@ -195,15 +195,15 @@ static int cannot_read(int error) {
 
 static int cannot_write(int error) { return cannot("the output can't be written", strerror(error)); }
 
-static int serial_all(lines* from, const settings* how, progress* bar, totals* sum) {
-  void* items[SERIAL_LINES];
+static int serial_all(lines *from, const settings *how, progress *bar, totals *sum) {
+  void *items[SERIAL_LINES];
   size_t got;
   int error;
   (void)how;
   while ((error = lines_next(from, items, SERIAL_LINES, &got)) == 0 && got > 0) {
     for (size_t i = 0; i < got; i++) {
       char why[ORDER_WHY_SIZE];
-      line* row = items[i];
+      line *row = items[i];
       const int fault = order_convert(row->text, &row->size, why);
       if (fault)
         count_invalid(sum, fault, why);
@@ -219,16 +219,16 @@ static int serial_all(lines* from, const settings* how, progress* bar, totals* s
 }
 
 /* A pa_fn. */
-static int32_t convert_line(void* ctx, void* item, void** value, pa_call* call) {
+static int32_t convert_line(void *ctx, void *item, void **value, pa_call *call) {
   char why[ORDER_WHY_SIZE];
-  line* row = item;
+  line *row = item;
   const int fault = order_convert(row->text, &row->size, why);
   (void)ctx;
   *value = row;
   return fault ? pa_call_fail(call, fault, why) : 0;
 }
 
-static int stream_all(lines* from, const settings* how, progress* bar, totals* sum) {
+static int stream_all(lines *from, const settings *how, progress *bar, totals *sum) {
   pa_source source;
   pa_source_init(&source, sizeof source);
   source.next = lines_next;
@@ -241,13 +241,13 @@ static int stream_all(lines* from, const settings* how, progress* bar, totals* s
   options.window = WINDOW_LINES; /* bounds the blocks that are in use */
   options.stop = stop_token;
 
-  pa_iter* iter;
+  pa_iter *iter;
   pa_error error;
   if (pa_iter_open(convert_line, NULL, &source, &options, &iter, &error))
     return cannot("the stream can't begin", error.message);
 
   pa_outcome first;
-  void** values;
+  void **values;
   size_t count;
   pa_status status;
   while ((status = pa_iter_next_many(iter, &first, &values, &count, &error)) == PA_STATUS_OK) {
@@ -268,10 +268,10 @@ static int stream_all(lines* from, const settings* how, progress* bar, totals* s
   return end == PA_END_CANCELLED ? EXIT_STOPPED : EXIT_DONE;
 }
 
-typedef int (*run_fn)(lines* from, const settings* how, progress* bar, totals* sum);
+typedef int (*run_fn)(lines *from, const settings *how, progress *bar, totals *sum);
 
 /* Between the two headers. Returns the exit status. */
-static int run_file(run_fn run, const settings* how, lines* from, totals* sum) {
+static int run_file(run_fn run, const settings *how, lines *from, totals *sum) {
   progress bar;
   if (output_open(&sink, how->out)) return cannot(how->out, strerror(sink.error));
   output_line(&sink, ORDERS_HEADER_OUT, sizeof ORDERS_HEADER_OUT - 1);
@@ -284,7 +284,7 @@ static int run_file(run_fn run, const settings* how, lines* from, totals* sum) {
   return code;
 }
 
-static int convert(const char* mode, run_fn run, const settings* how) {
+static int convert(const char *mode, run_fn run, const settings *how) {
   lines from;
   totals sum = {0};
   int code = lines_open(&from, how->in, ORDERS_HEADER_IN, ORDER_SIZE_MAX);
@@ -304,10 +304,10 @@ static int convert(const char* mode, run_fn run, const settings* how) {
 
 /* ------------------------------------------------------------------ generate */
 
-static int generate(const char* path, uint64_t bytes, uint64_t seed) {
+static int generate(const settings *how, uint64_t bytes, uint64_t seed) {
   progress bar;
   totals sum = {0};
-  if (output_open(&sink, path)) return cannot(path, strerror(sink.error));
+  if (output_open(&sink, how->out)) return cannot(how->out, strerror(sink.error));
   progress_begin(&bar, "MB", 1);
   output_line(&sink, ORDERS_HEADER_IN, sizeof ORDERS_HEADER_IN - 1);
   while (sink.written + sink.used < bytes && !sink.error && !pa_stop_requested(stop_token)) {
@@ -318,9 +318,13 @@ static int generate(const char* path, uint64_t bytes, uint64_t seed) {
     if (sum.rows % 4096 == 0) show_progress(&bar, sink.written, bytes);
   }
   progress_end(&bar);
-  if (output_close(&sink)) return cannot(path, strerror(sink.error));
+  sum.seconds = (double)(progress_now_ns() - bar.began_ns) / 1e9;
+  sum.bytes = sink.written + sink.used;
+  sum.written = sum.rows;
+  if (output_close(&sink)) return cannot(how->out, strerror(sink.error));
+  if (how->report && write_report(how->report, &sum, peak_memory_megabytes())) return cannot(how->report, strerror(errno));
   printf("generate: %" PRIu64 " rows, %" PRIu64 " of them invalid; %.0f MB in %.2f s\n", sum.rows, all_invalid(&sum),
-         (double)sink.written / MEGABYTE, (double)(progress_now_ns() - bar.began_ns) / 1e9);
+         (double)sum.bytes / MEGABYTE, sum.seconds);
   return pa_stop_requested(stop_token) ? EXIT_STOPPED : EXIT_DONE;
 }
 
@@ -328,15 +332,15 @@ static int generate(const char* path, uint64_t bytes, uint64_t seed) {
 
 static int usage(void) {
   fputs(
-      "usage: etl generate FILE BYTES SEED\n"
+      "usage: etl generate [-r REPORT] FILE BYTES SEED\n"
       "       etl serial [-r REPORT] [-m MEGABYTES] IN OUT\n"
       "       etl stream [-r REPORT] [-m MEGABYTES] [-w WORKERS] IN OUT\n",
       stderr);
   return EXIT_CANNOT;
 }
 
-/* Reads what stands behind the mode. Returns 1 if it is as it should be. */
-static int read_settings(int argc, char** argv, settings* how) {
+/* Reads the options behind the mode. Returns 1 if they are right, and as many words as are `wanted` follow. */
+static int read_options(int argc, char **argv, int wanted, settings *how) {
   int option;
   while ((option = getopt(argc, argv, "r:m:w:")) != -1) {
     if (option == 'r')
@@ -348,21 +352,25 @@ static int read_settings(int argc, char** argv, settings* how) {
     else
       return 0;
   }
-  if (argc - optind != 2) return 0;
-  how->in = argv[optind];
-  how->out = argv[optind + 1];
-  return 1;
+  return argc - optind == wanted;
 }
 
-int main(int argc, char** argv) {
-  const char* mode = argc > 1 ? argv[1] : "";
+int main(int argc, char **argv) {
+  const char *mode = argc > 1 ? argv[1] : "";
+  const int generates = strcmp(mode, "generate") == 0;
+  const run_fn run = strcmp(mode, "serial") == 0 ? serial_all : strcmp(mode, "stream") == 0 ? stream_all : NULL;
   settings how = {.memory_max = 64};
   pa_error error;
+  if (argc < 2 || !read_options(argc - 1, argv + 1, generates ? 3 : 2, &how) || (!run && !generates)) return usage();
+  char **const word = argv + 1 + optind;
+
   if (pa_stop_new(&stop_token, &error)) return cannot("pa_stop_new", error.message);
   stop_on_signals(); /* stop_token is kept: a signal may come until the end */
-  if (strcmp(mode, "generate") == 0 && argc == 5)
-    return generate(argv[2], strtoull(argv[3], NULL, 10), strtoull(argv[4], NULL, 10));
-  if (strcmp(mode, "serial") == 0 && read_settings(argc - 1, argv + 1, &how)) return convert(mode, serial_all, &how);
-  if (strcmp(mode, "stream") == 0 && read_settings(argc - 1, argv + 1, &how)) return convert(mode, stream_all, &how);
-  return usage();
+  if (generates) {
+    how.out = word[0];
+    return generate(&how, strtoull(word[1], NULL, 10), strtoull(word[2], NULL, 10));
+  }
+  how.in = word[0];
+  how.out = word[1];
+  return convert(mode, run, &how);
 }

@@ -11,7 +11,7 @@
 enum { BLOCK_BYTES = 256 * 1024, BLOCK_LINES = 8192 };
 
 typedef struct block {
-  struct block* next;
+  struct block *next;
   uint64_t end;   /* the number of the line behind its last one */
   uint64_t bytes; /* of the file, that is: up to and with its last line */
   line all[BLOCK_LINES];
@@ -20,22 +20,22 @@ typedef struct block {
 
 /* ------------------------------------------------------------------ blocks */
 
-static block* take_spare(lines* from) {
+static block *take_spare(lines *from) {
   pthread_mutex_lock(&from->lock);
-  block* spare = from->spare;
+  block *spare = from->spare;
   if (spare) from->spare = spare->next;
   pthread_mutex_unlock(&from->lock);
   return spare ? spare : malloc(sizeof *spare);
 }
 
-static void put_spare(lines* from, block* b) {
+static void put_spare(lines *from, block *b) {
   pthread_mutex_lock(&from->lock);
   b->next = from->spare;
   from->spare = b;
   pthread_mutex_unlock(&from->lock);
 }
 
-static void put_last(lines* from, block* b) {
+static void put_last(lines *from, block *b) {
   b->next = NULL;
   pthread_mutex_lock(&from->lock);
   if (from->oldest)
@@ -46,10 +46,10 @@ static void put_last(lines* from, block* b) {
   pthread_mutex_unlock(&from->lock);
 }
 
-uint64_t lines_retire(lines* from, uint64_t count) {
+uint64_t lines_retire(lines *from, uint64_t count) {
   pthread_mutex_lock(&from->lock);
   while (from->oldest && from->oldest->end <= count) {
-    block* b = from->oldest;
+    block *b = from->oldest;
     from->retired = b->bytes;
     from->oldest = b->next;
     b->next = from->spare;
@@ -60,9 +60,9 @@ uint64_t lines_retire(lines* from, uint64_t count) {
   return bytes;
 }
 
-static void free_blocks(block* b) {
+static void free_blocks(block *b) {
   while (b) {
-    block* next = b->next;
+    block *next = b->next;
     free(b);
     b = next;
   }
@@ -72,11 +72,11 @@ static void free_blocks(block* b) {
 
 /* Finds the lines in `size` bytes of text. A line that is cut off by the end of the block is left for the next one. Returns 0, or
  * EMSGSIZE for a line that is too long. */
-static int divide(lines* from, block* b, size_t size, int ends_file) {
+static int divide(lines *from, block *b, size_t size, int ends_file) {
   char *text = b->text, *const end = b->text + size;
-  line* l = b->all;
+  line *l = b->all;
   while (text < end && l < b->all + BLOCK_LINES) {
-    char* newline = memchr(text, '\n', (size_t)(end - text));
+    char *newline = memchr(text, '\n', (size_t)(end - text));
     if (!newline && !ends_file && (size_t)(end - text) <= from->line_max) break;
     l->text = text;
     l->size = (size_t)((newline ? newline : end) - text);
@@ -94,8 +94,8 @@ static int divide(lines* from, block* b, size_t size, int ends_file) {
 }
 
 /* Reads the next block. Returns 0, also at the end of the file, or errno. */
-static int read_block(lines* from) {
-  block* b = take_spare(from);
+static int read_block(lines *from) {
+  block *b = take_spare(from);
   if (!b) return ENOMEM;
   const ssize_t size = pread(from->file, b->text, BLOCK_BYTES, from->offset);
   const int error = size < 0 ? errno : divide(from, b, (size_t)size, from->offset + size >= from->size);
@@ -106,7 +106,7 @@ static int read_block(lines* from) {
   return error;
 }
 
-int lines_open(lines* from, const char* path, const char* header, size_t line_max) {
+int lines_open(lines *from, const char *path, const char *header, size_t line_max) {
   struct stat about;
   *from = (lines){.line_max = line_max};
   pthread_mutex_init(&from->lock, NULL);
@@ -123,8 +123,8 @@ int lines_open(lines* from, const char* path, const char* header, size_t line_ma
   return 0;
 }
 
-int32_t lines_next(void* ctx, void** items, size_t max, size_t* got) {
-  lines* from = ctx;
+int32_t lines_next(void *ctx, void **items, size_t max, size_t *got) {
+  lines *from = ctx;
   if (from->at == from->end) {
     const int error = read_block(from);
     if (error) return error;
@@ -136,7 +136,7 @@ int32_t lines_next(void* ctx, void** items, size_t max, size_t* got) {
   return 0;
 }
 
-void lines_close(lines* from) {
+void lines_close(lines *from) {
   free_blocks(from->oldest);
   free_blocks(from->spare);
   if (from->file >= 0) close(from->file);

@@ -5,7 +5,7 @@
 
 enum { COLUMNS = 8, FAULT_ONE_IN = 1000, TIME_SIZE = sizeof "2024-02-29T13:05:09+02:00" - 1 };
 
-static const char* const kFaultNames[ORDER_FAULTS] = {"nothing", "columns",  "checksum", "time",
+static const char *const kFaultNames[ORDER_FAULTS] = {"nothing", "columns",  "checksum", "time",
                                                       "country", "quantity", "price",    "currency"};
 
 /* Value added tax in parts of a thousand, and euros for a unit of money in parts of ten thousand. */
@@ -19,34 +19,34 @@ static const struct currency {
 } kCurrencies[] = {{"EUR", 10000}, {"USD", 9200}, {"GBP", 11700}, {"CHF", 10400}, {"SEK", 870}, {"PLN", 2340}};
 enum { COUNTRIES = sizeof kCountries / sizeof *kCountries, CURRENCIES = sizeof kCurrencies / sizeof *kCurrencies };
 
-const char* order_fault_name(int fault) { return fault >= 0 && fault < ORDER_FAULTS ? kFaultNames[fault] : "unknown"; }
+const char *order_fault_name(int fault) { return fault >= 0 && fault < ORDER_FAULTS ? kFaultNames[fault] : "unknown"; }
 
 /* ------------------------------------------------------------------ writing: each returns the place behind what it wrote */
 
-static char* put_text(char* at, const char* text, size_t size) {
+static char *put_text(char *at, const char *text, size_t size) {
   memcpy(at, text, size);
   return at + size;
 }
 
 /* With leading zeroes. */
-static char* put_digits(char* at, uint64_t number, int digits) {
+static char *put_digits(char *at, uint64_t number, int digits) {
   for (int i = digits; i-- > 0; number /= 10) at[i] = (char)('0' + number % 10);
   return at + digits;
 }
 
-static char* put_number(char* at, uint64_t number) {
+static char *put_number(char *at, uint64_t number) {
   int digits = 1;
   for (uint64_t rest = number; rest >= 10; rest /= 10) digits++;
   return put_digits(at, number, digits);
 }
 
-static char* put_money(char* at, uint64_t cents) {
+static char *put_money(char *at, uint64_t cents) {
   at = put_number(at, cents / 100);
   *at++ = '.';
   return put_digits(at, cents % 100, 2);
 }
 
-static char* put_hex(char* at, uint32_t number) {
+static char *put_hex(char *at, uint32_t number) {
   for (int shift = 28; shift >= 0; shift -= 4) *at++ = "0123456789abcdef"[number >> shift & 15];
   return at;
 }
@@ -54,15 +54,15 @@ static char* put_hex(char* at, uint32_t number) {
 /* ------------------------------------------------------------------ reading */
 
 typedef struct column {
-  const char* text;
+  const char *text;
   size_t size;
 } column;
 
 /* Returns how many there are; those beyond COLUMNS are only counted. */
-static int split(const char* text, size_t size, column columns[COLUMNS]) {
-  const char* const end = text + size;
+static int split(const char *text, size_t size, column columns[COLUMNS]) {
+  const char *const end = text + size;
   int count = 0;
-  for (const char* comma; text; text = comma ? comma + 1 : NULL) {
+  for (const char *comma; text; text = comma ? comma + 1 : NULL) {
     comma = memchr(text, ',', (size_t)(end - text));
     if (count < COLUMNS) columns[count] = (column){text, (size_t)((comma ? comma : end) - text)};
     count++;
@@ -71,7 +71,7 @@ static int split(const char* text, size_t size, column columns[COLUMNS]) {
 }
 
 /* Reads `size` digits, and nothing else. Returns 1 if that is what there was. */
-static int read_digits(const char* text, size_t size, unsigned* number) {
+static int read_digits(const char *text, size_t size, unsigned *number) {
   *number = 0;
   if (size == 0 || size > 9) return 0;
   for (size_t i = 0; i < size; i++) {
@@ -82,7 +82,7 @@ static int read_digits(const char* text, size_t size, unsigned* number) {
 }
 
 /* FNV-1a. */
-static uint32_t checksum_of(const char* text, size_t size) {
+static uint32_t checksum_of(const char *text, size_t size) {
   uint32_t sum = 2166136261u;
   for (size_t i = 0; i < size; i++) sum = (sum ^ (unsigned char)text[i]) * 16777619u;
   return sum;
@@ -102,7 +102,7 @@ static int64_t days_of(unsigned year, unsigned month, unsigned day) {
   return 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1;
 }
 
-static char* put_date(char* at, int64_t days) {
+static char *put_date(char *at, int64_t days) {
   const int64_t era = days / 146097, rest = days % 146097; /* 400 years each */
   const int64_t y = (rest - rest / 1460 + rest / 36524 - rest / 146096) / 365;
   const int64_t day_of_year = rest - (365 * y + y / 4 - y / 100);
@@ -116,7 +116,7 @@ static char* put_date(char* at, int64_t days) {
 }
 
 /* Reads a time such as 2024-02-29T13:05:09+02:00, as seconds since 0000-03-01 in UTC. Returns 1 if there is such a time. */
-static int read_time(const char* t, size_t size, int64_t* seconds) {
+static int read_time(const char *t, size_t size, int64_t *seconds) {
   unsigned year, month, day, hour, minute, second, offset_hours, offset_minutes;
   if (size != TIME_SIZE || t[4] != '-' || t[7] != '-' || t[10] != 'T' || t[13] != ':' || t[16] != ':' || t[22] != ':')
     return 0;
@@ -132,7 +132,7 @@ static int read_time(const char* t, size_t size, int64_t* seconds) {
   return 1;
 }
 
-static char* put_time(char* at, int64_t seconds) {
+static char *put_time(char *at, int64_t seconds) {
   const uint64_t of_day = (uint64_t)(seconds % 86400);
   at = put_date(at, seconds / 86400);
   *at++ = 'T';
@@ -147,20 +147,20 @@ static char* put_time(char* at, int64_t seconds) {
 
 /* ------------------------------------------------------------------ converting */
 
-static const struct country* find_country(const column* name) {
+static const struct country *find_country(const column *name) {
   for (int i = 0; i < COUNTRIES; i++)
     if (name->size == 2 && memcmp(name->text, kCountries[i].name, 2) == 0) return &kCountries[i];
   return NULL;
 }
 
-static const struct currency* find_currency(const column* name) {
+static const struct currency *find_currency(const column *name) {
   for (int i = 0; i < CURRENCIES; i++)
     if (name->size == 3 && memcmp(name->text, kCurrencies[i].name, 3) == 0) return &kCurrencies[i];
   return NULL;
 }
 
 /* Reads a price such as 19.99, of 0.01 to 99999.99. Returns 1 if it is one. */
-static int read_price(const column* from, uint64_t* cents) {
+static int read_price(const column *from, uint64_t *cents) {
   unsigned whole, part;
   if (from->size < 4 || from->size > 8 || from->text[from->size - 3] != '.') return 0;
   if (!read_digits(from->text, from->size - 3, &whole) || !read_digits(from->text + from->size - 2, 2, &part)) return 0;
@@ -169,12 +169,12 @@ static int read_price(const column* from, uint64_t* cents) {
 }
 
 /* Says why a row is invalid, with the column as it was. Returns `fault`. */
-static int invalid(char why[ORDER_WHY_SIZE], int fault, const char* what, const column* got) {
+static int invalid(char why[ORDER_WHY_SIZE], int fault, const char *what, const column *got) {
   snprintf(why, ORDER_WHY_SIZE, "%s, got %.*s", what, got->size < 40 ? (int)got->size : 40, got->text);
   return fault;
 }
 
-int order_convert(char* text, size_t* size, char why[ORDER_WHY_SIZE]) {
+int order_convert(char *text, size_t *size, char why[ORDER_WHY_SIZE]) {
   column in[COLUMNS];
   const int count = split(text, *size, in);
   if (count != COLUMNS) {
@@ -189,14 +189,14 @@ int order_convert(char* text, size_t* size, char why[ORDER_WHY_SIZE]) {
 
   int64_t seconds;
   if (!read_time(in[1].text, in[1].size, &seconds)) return invalid(why, ORDER_TIME, "ordered_at is no time", &in[1]);
-  const struct country* country = find_country(&in[3]);
+  const struct country *country = find_country(&in[3]);
   if (!country) return invalid(why, ORDER_COUNTRY, "the country is not known", &in[3]);
   unsigned quantity;
   if (in[4].size > 4 || !read_digits(in[4].text, in[4].size, &quantity) || quantity == 0)
     return invalid(why, ORDER_QUANTITY, "quantity must be 1 to 9999", &in[4]);
   uint64_t price_cents;
   if (!read_price(&in[5], &price_cents)) return invalid(why, ORDER_PRICE, "unit_price must be 0.01 to 99999.99", &in[5]);
-  const struct currency* currency = find_currency(&in[6]);
+  const struct currency *currency = find_currency(&in[6]);
   if (!currency) return invalid(why, ORDER_CURRENCY, "the currency is not known", &in[6]);
 
   const uint64_t net_cents = (quantity * price_cents * currency->rate + 5000) / 10000;
@@ -220,7 +220,7 @@ int order_convert(char* text, size_t* size, char why[ORDER_WHY_SIZE]) {
 /* ------------------------------------------------------------------ generating */
 
 /* splitmix64 */
-static uint64_t next_random(uint64_t* state) {
+static uint64_t next_random(uint64_t *state) {
   uint64_t z = *state += 0x9e3779b97f4a7c15u;
   z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
   z = (z ^ z >> 27) * 0x94d049bb133111ebu;
@@ -228,14 +228,14 @@ static uint64_t next_random(uint64_t* state) {
 }
 
 /* A number below `bound`, from the bits of *random, which are used up. */
-static unsigned draw(uint64_t* random, unsigned bound) {
+static unsigned draw(uint64_t *random, unsigned bound) {
   const unsigned drawn = (unsigned)(*random % bound);
   *random /= bound;
   return drawn;
 }
 
-static char* put_random_time(char* at, uint64_t random, int fault) {
-  static const char* const kOffsets[] = {"+00:00", "+01:00", "+02:00", "-05:00", "-08:00", "+05:30"};
+static char *put_random_time(char *at, uint64_t random, int fault) {
+  static const char *const kOffsets[] = {"+00:00", "+01:00", "+02:00", "-05:00", "-08:00", "+05:30"};
   at = put_digits(at, 2020 + draw(&random, 6), 4);
   at = put_text(at, fault == ORDER_TIME ? "-02" : "-01", 3);
   if (fault != ORDER_TIME) put_digits(at - 2, 1 + draw(&random, 12), 2);
@@ -250,9 +250,9 @@ static char* put_random_time(char* at, uint64_t random, int fault) {
   return put_text(at, kOffsets[draw(&random, 6)], 6);
 }
 
-size_t order_generate(uint64_t* state, uint64_t number, char* text, int* fault) {
+size_t order_generate(uint64_t *state, uint64_t number, char *text, int *fault) {
   uint64_t random = next_random(state);
-  char* at = text;
+  char *at = text;
   *fault = draw(&random, FAULT_ONE_IN) == 0 ? 1 + (int)draw(&random, ORDER_FAULTS - 1) : ORDER_VALID;
   at = put_number(at, 1000000 + number);
   *at++ = ',';
