@@ -72,6 +72,8 @@ template <class T>
 class result;
 template <class T>
 class pending;
+template <class T>
+class streamed;
 
 // ------------------------------------------------------------------ errors
 
@@ -286,6 +288,7 @@ enum class executor : std::int32_t {
 struct options {
   std::uint32_t workers = 0;                // calls at a time; 0: the CPUs that this process may use
   std::uint64_t window = 0;                 // items admitted but not done, at most; 0: automatic
+  bool ordered = false;                     // for streams: outcomes in the order of the inputs, not as items finish
   std::uint64_t batch_size = 0;             // admit items in chunks of so many, each finished before the next; 0: do not
   pa::batch batch = {};                     // for batch functions
   std::optional<pa::limiter> limiter = {};  // shared with others
@@ -418,7 +421,8 @@ class item {
   const detail::record_base* record_;
 };
 
-// What became of one item of a result<T>. Borrowed from the result; T is const if the result is.
+// What became of one item of a result<T>. Borrowed from the result; T is const if the result is. That of a stream is valid
+// until the next one.
 template <class T>
 class outcome : public item {
  public:
@@ -427,6 +431,7 @@ class outcome : public item {
 
  private:
   friend class result<std::remove_const_t<T>>;
+  friend class streamed<T>;
   explicit outcome(const item& from) noexcept : item(from) {}
 };
 
@@ -612,5 +617,6 @@ bool drain(std::optional<std::chrono::nanoseconds> timeout = std::nullopt);
 }  // namespace pa
 
 #include "pa/detail/definitions.hpp"
+#include "pa/stream.hpp"
 
 #endif

@@ -193,9 +193,13 @@ struct has_distance<R, std::void_t<decltype(std::end(std::declval<R&>()) - std::
 #if defined(__cpp_lib_ranges)
 template <class Iterator>
 inline constexpr bool is_random_access = std::random_access_iterator<Iterator>;
+template <class Iterator>
+inline constexpr bool is_forward = std::forward_iterator<Iterator>;
 #else
 template <class Iterator>
 inline constexpr bool is_random_access = is_category<Iterator, std::random_access_iterator_tag>;
+template <class Iterator>
+inline constexpr bool is_forward = is_category<Iterator, std::forward_iterator_tag>;
 #endif
 
 // The items of a range. Range is as deduced for `Range&&`: an lvalue is referred to, an rvalue is moved in and kept.

@@ -119,6 +119,14 @@ class record_base {
     return found == thrown_.end() ? nullptr : found->second;
   }
 
+  // Item `index` will not be asked for any more.
+  void drop(std::uint64_t index) noexcept {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    thrown_.erase(index);
+  }
+
+  // on_result is about to be called with this outcome.
+  virtual void show(const pa_outcome&) noexcept {}
   virtual void* value(std::uint64_t index) const noexcept = 0;
   const void* type() const noexcept { return type_; }
   item make_item(const pa_outcome& outcome) const noexcept { return item(outcome, *this); }
@@ -137,6 +145,8 @@ class record final : public record_base {
   // Values that need no destructor are left alone: libpa's slots then stay empty, and cost nothing.
   static constexpr bool released = !std::is_trivially_destructible_v<T> && !std::is_void_v<T>;
 
+  // Where the value of item `index` is made.
+  T* place(std::uint64_t index) { return values.make(index); }
   void* value(std::uint64_t index) const noexcept override { return values.at(index); }
   static void release_value(void*, void* value) noexcept {
     if constexpr (released) std::destroy_at(static_cast<T*>(value));
@@ -171,6 +181,7 @@ class run {
     c_.workers = options_.workers;
     c_.detach = options_.detach;
     c_.window = options_.window;
+    c_.ordered = options_.ordered;
     c_.batch_size = options_.batch_size;
     c_.batch.max_items = options_.batch.max_items;
     c_.batch.linger_ns = options_.batch.linger.count();
@@ -263,6 +274,7 @@ class run {
     return of(ctx).guard([&] { of(ctx).options_.on_progress(done, total); });
   }
   static std::int32_t on_result(void* ctx, const pa_outcome* done) noexcept {
+    of(ctx).record_.show(*done);
     return of(ctx).guard([&] { of(ctx).options_.on_result(of(ctx).record_.make_item(*done)); });
   }
   static std::int32_t worker_start(void* ctx) noexcept {
@@ -285,36 +297,36 @@ class run {
 };
 
 // A run of a function: with the record of what it returned.
-template <class T, class Fn>
+template <class T, class Fn, class Record = record<T>>
 class run_of : public run {
  public:
   using value_type = T;
 
   template <class F>
-  run_of(std::shared_ptr<record<T>> record, F&& fn, pa::options&& options)
+  run_of(std::shared_ptr<Record> record, F&& fn, pa::options&& options)
       : run(std::move(options), *record), record_(std::move(record)), fn_(std::forward<F>(fn)) {
-    if constexpr (detail::record<T>::released) c_.release_value = detail::record<T>::release_value;
+    if constexpr (Record::released) c_.release_value = Record::release_value;
   }
 
-  const std::shared_ptr<record<T>>& kept() const noexcept { return record_; }
+  const std::shared_ptr<Record>& kept() const noexcept { return record_; }
 
  protected:
   // Calls the function for one item, and keeps what it returns at `place`. Returns 0 or the code of a failure. May throw.
-  template <class Item>
-  std::int32_t run_one(T* place, void** slot, std::uint64_t index, Item&& item, call& call) {
+  template <class Place, class Item>
+  std::int32_t run_one(Place place, void** slot, std::uint64_t index, Item&& item, call& call) {
     using R = returned<pa::call, Fn, Item>;
     if constexpr (std::is_void_v<R>) {
       detail::invoke(fn_, call, std::forward<Item>(item));
     } else if constexpr (is_answer<remove_cvref_t<R>>::value) {
       auto&& answer = detail::invoke(fn_, call, std::forward<Item>(item));
-      if constexpr (record<T>::released) *slot = nullptr;
+      if constexpr (Record::released) *slot = nullptr;
       if (!answer.ok()) {
         record_->forget(index, call);
         return pa_call_fail(call.get(), answer.failure().code(), answer.failure().what());
       }
-      if constexpr (!std::is_void_v<T>) record<T>::keep(place, slot, [&]() -> T&& { return std::move(answer.value()); });
+      if constexpr (!std::is_void_v<T>) Record::keep(place, slot, [&]() -> T&& { return std::move(answer.value()); });
     } else {
-      record<T>::keep(place, slot, [&]() -> R { return detail::invoke(fn_, call, std::forward<Item>(item)); });
+      Record::keep(place, slot, [&]() -> R { return detail::invoke(fn_, call, std::forward<Item>(item)); });
     }
     return 0;
   }
@@ -343,7 +355,7 @@ class run_of : public run {
     }
   }
 
-  const std::shared_ptr<record<T>> record_;
+  const std::shared_ptr<Record> record_;
   Fn fn_;
 
  private:
@@ -364,9 +376,9 @@ class run_of : public run {
           continue;
         }
         if constexpr (!std::is_void_v<T>)
-          record<T>::keep(record_->values.make(first + i), &slots[i], [&]() -> T&& { return std::move(it->value()); });
+          Record::keep(record_->place(first + i), &slots[i], [&]() -> T&& { return std::move(it->value()); });
       } else {
-        record<T>::keep(record_->values.make(first + i), &slots[i], [&]() -> T { return *std::make_move_iterator(it); });
+        Record::keep(record_->place(first + i), &slots[i], [&]() -> T { return *std::make_move_iterator(it); });
       }
       if (answered < count) call.ok_at(i);
     }

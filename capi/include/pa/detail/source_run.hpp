@@ -40,6 +40,19 @@ struct box {
   static void discard(void*, void* closed) noexcept { delete static_cast<Item*>(closed); }
 };
 
+// An element of a range that stays where it is.
+template <class T>
+struct referred {
+  T* element;
+};
+template <class T>
+struct box<referred<T>> {
+  static constexpr bool fits = true;
+
+  static void* close(referred<T>&& item) noexcept { return const_cast<void*>(static_cast<const void*>(item.element)); }
+  static T& open(void* closed) noexcept { return *static_cast<T*>(closed); }
+};
+
 template <class Item>
 struct box_access {
   void* const* boxes;
@@ -60,9 +73,15 @@ struct produced<std::optional<Item>> {
 template <class Next>
 using produced_by = produced<remove_cvref_t<std::invoke_result_t<std::decay_t<Next>&>>>;
 
+// Whether a source function can be called again and again without a wait, so that one call of libpa's gets many items.
+template <class Next, class = void>
+struct never_waits : std::false_type {};
+template <class Next>
+struct never_waits<Next, std::void_t<decltype(Next::never_waits)>> : std::bool_constant<Next::never_waits> {};
+
 // A run over what a source delivers.
-template <class T, class Next, class Fn, class Key>
-class source_run final : public run_of<T, Fn> {
+template <class T, class Next, class Fn, class Key, class Record = record<T>>
+class source_run final : public run_of<T, Fn, Record> {
   using produced_type = remove_cvref_t<std::invoke_result_t<Next&>>;
   using item_type = typename produced<produced_type>::item;
   using box_type = box<item_type>;
@@ -70,7 +89,7 @@ class source_run final : public run_of<T, Fn> {
  public:
   template <class N, class F>
   source_run(N&& next, F&& fn, pa::options&& options, Key key)
-      : run_of<T, Fn>(std::make_shared<record<T>>(), std::forward<F>(fn), std::move(options)),
+      : run_of<T, Fn, Record>(std::make_shared<Record>(), std::forward<F>(fn), std::move(options)),
         next_(std::forward<N>(next)),
         key_(std::move(key)) {
     if constexpr (!std::is_same_v<Key, no_key>) {
@@ -101,7 +120,7 @@ class source_run final : public run_of<T, Fn> {
     const std::uint64_t index = pa_call_index(handle);
     try {
       pa::call call(handle);
-      return run.run_one(run.record_->values.make(index), slot, index, box_type::open(item), call);
+      return run.run_one(run.record_->place(index), slot, index, box_type::open(item), call);
     } catch (...) {
       return run.record_->fail(handle, index, 1);
     }
@@ -125,9 +144,13 @@ class source_run final : public run_of<T, Fn> {
           items[count] = box_type::close(std::move(run.buffer_[run.taken_++]));
           count++;
         }
-      } else if (auto item = std::invoke(run.next_)) {
-        items[count] = box_type::close(std::move(*item));
-        count++;
+      } else {
+        do {
+          auto item = std::invoke(run.next_);
+          if (!item) break;
+          items[count] = box_type::close(std::move(*item));
+          count++;
+        } while (never_waits<Next>::value && count < max);
       }
     });
     if (failed) {
