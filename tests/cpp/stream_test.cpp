@@ -365,6 +365,40 @@ TEST(Stream, KeysNameOutcomes) {
   }
 }
 
+TEST(Stream, ALimiterPacesIt) {
+  pa::options options;
+  options.rate = {1, std::chrono::hours(1), 10};
+  auto stream = pa::stream(
+      numbers(100), [](int x) { return x; }, options);
+  for (int i = 0; i < 10; i++) EXPECT_TRUE(stream.next());
+  EXPECT_FALSE(stream.next_for(std::chrono::milliseconds(1)));
+}
+
+TEST(Stream, WorkersAreStartedAndStopped) {
+  std::atomic<int> started{0}, stopped{0};
+  pa::options options;
+  options.workers = 3;
+  options.worker_start = [&] { started++; };
+  options.worker_stop = [&] { stopped++; };
+  auto stream = pa::stream(
+      numbers(100),
+      [&](int) {
+        EXPECT_GT(started, stopped);
+        return 0;
+      },
+      options);
+  while (stream.next()) continue;
+  stream.close();
+  EXPECT_GE(started, 1);
+  EXPECT_LE(started, 3);
+  EXPECT_EQ(started, stopped);
+
+  options.worker_start = [] { throw std::logic_error("no"); };
+  auto failing = pa::stream(
+      numbers(100), [](int x) { return x; }, options);
+  EXPECT_THROW(failing.next(), std::logic_error);
+}
+
 TEST(Stream, OnResultSeesEachValueBeforeItIsHandedOut) {
   std::vector<int> small;
   std::vector<std::string> large;
