@@ -419,15 +419,19 @@ TEST(Stream, OnResultSeesEachValueBeforeItIsHandedOut) {
   }
 }
 
-TEST(Stream, WhatACallbackThrowsEndsIt) {
+TEST(Stream, WhatACallbackThrowsComesAfterWhatWasDone) {
   pa::options options = in_order();
   options.on_result = [](const pa::item& item) {
     if (item.index() == 5) throw std::domain_error("not this one");
   };
   auto stream = pa::stream(
       numbers(100), [](int x) { return std::to_string(x); }, options);
-  for (int i = 0; i < 5; i++) ASSERT_TRUE(stream.next());
-  EXPECT_THROW(stream.next(), std::domain_error);
+  int came = 0;
+  const auto walk = [&] {
+    for (auto outcome : stream) came += outcome.ok();
+  };
+  EXPECT_THROW(walk(), std::domain_error);
+  EXPECT_GE(came, 6);
   EXPECT_EQ(stream.ended(), pa::ending::failed);
 }
 
@@ -516,7 +520,7 @@ TEST(Stream, MaxErrorsEndsIt) {
   auto stream = pa::stream(
       Generator(walked), [](int) { throw std::runtime_error("never"); }, options);
   for (auto outcome : stream) failed += !outcome.ok();
-  EXPECT_GE(failed, 3);
+  EXPECT_EQ(failed, 3);
   EXPECT_EQ(stream.ended(), pa::ending::aborted);
   EXPECT_EQ(error_of([&] { stream.check(); }).status(), PA_STATUS_ABORTED);
 }
