@@ -2,8 +2,9 @@
 // policy is in pa::Job; what is here translates, remembers why items failed, and counts those who may still come.
 //
 // job.cpp has the C functions and checks their arguments; here they are as they should be, but for what only the taker's
-// phase can tell.
+// phase can tell. job_takers.cpp is the takers' part, job_record.cpp the rest.
 #pragma once
+#include <algorithm>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -40,6 +41,9 @@ struct Attempt {
   int32_t code = 0;
   const char* message = nullptr;
 };
+
+// As the C ABI has it: -1 is never.
+inline int64_t wait_until(nanos instant, nanos now) { return instant == kNever ? -1 : std::max<nanos>(0, instant - now); }
 
 }  // namespace pa
 
