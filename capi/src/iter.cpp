@@ -116,7 +116,6 @@ void pa_iter::give_up(const Unrun& unrun) noexcept {
   const Slots slots = storage_.slots(unrun.cookie, unrun.first, unrun.count);
   if (unrun.done) {
     for (uint64_t i = 0; i < unrun.count && !unrun.failed; i++) release_value(slots.values[i]);
-    if (unrun.failed) notes.take(unrun.first);
     storage_.drop(unrun.cookie, unrun.count);
   } else {
     release_items_of(slots);
@@ -200,10 +199,8 @@ bool pa_iter::help() noexcept {
 // The values of a chunk that was handed out belong to the program; those that were not, to nobody.
 void pa_iter::put_chunk_away() noexcept {
   if (!chunk_.count) return;
-  if (chunk_.failed)
-    notes.take(chunk_.first);
-  else
-    for (; at_ < chunk_.count; at_++) release_value(values_[at_]);
+  if (chunk_.failed || chunk_.attempts > 1) notes.take(chunk_.first);
+  for (; at_ < chunk_.count && !chunk_.failed; at_++) release_value(values_[at_]);
   storage_.drop(chunk_.cookie, chunk_.count);
   chunk_.count = at_ = 0;
 }

@@ -40,7 +40,7 @@ void stream_note(stream* s, const pa_outcome* outcome) {
   CHECK_EQ(outcome->reserved0, 0);
   CHECK_EQ(outcome->reserved[0] | outcome->reserved[1] | outcome->reserved[2] | outcome->reserved[3], 0);
   s->outcome = *outcome;
-  s->count++;
+  COUNT_UP(s->count);
   if (outcome->state == PA_ITEM_OK) {
     CHECK_EQ(outcome->code, 0);
     CHECK_STR(outcome->message, "");
