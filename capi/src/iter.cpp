@@ -358,6 +358,7 @@ pa_status open(pa::Work& work, bool has_function, const pa_source* source, const
     if (!made->start()) {
       const int32_t reason = errno;
       made->abandon();
+      if (reason == ENOMEM) return pa::no_memory(error);
       return pa::report(error, PA_STATUS_SYSTEM, reason, "no thread could be made: %s", std::strerror(reason));
     }
     *iter = made;

@@ -44,8 +44,8 @@ static uint64_t most_held(pa_fn fn, uint64_t n, uint32_t ordered) {
     const uint64_t held = count % 64 ? 0 : allocations_held();
     if (held > most) most = held;
   }
-  CHECK_EQ(from.items_released, n);
   pa_iter_close(iter);
+  CHECK_EQ(from.items_released, n);
   return most;
 }
 

@@ -48,7 +48,9 @@ void stream_note(stream* s, const pa_outcome* outcome) {
     return;
   }
   s->failed++;
-  CHECK(outcome->state == PA_ITEM_FAILED || outcome->state == PA_ITEM_TIMED_OUT);
+  // It was done; but what a batch function said of it may have been lost for lack of memory.
+  CHECK(outcome->state == PA_ITEM_FAILED || outcome->state == PA_ITEM_TIMED_OUT ||
+        (outcome->state == PA_ITEM_ABORTED && s->options.batch.max_items));
   CHECK(outcome->value == NULL);
   CHECK(outcome->message && outcome->message[0] != 0);
 }
