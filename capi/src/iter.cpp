@@ -154,7 +154,7 @@ void pa_iter::name(const pa::Lease& lease, uint64_t, const pa_key& key) {
 
 pa_key pa_iter::key_at(uint64_t cookie, uint64_t index) const {
   const StreamStorage::Block& block = StreamStorage::of(cookie);
-  return block.keys ? block.keys->find(index - block.first, from_before_fork()) : pa_key{};
+  return block.keys ? block.keys->find(index - block.first, false) : pa_key{};
 }
 
 void pa_iter::release_items(const pa::Lease& lease, uint64_t first, uint64_t count) noexcept {
@@ -253,7 +253,7 @@ void pa_iter::fill(pa_outcome& outcome) const noexcept {
   }
   outcome.state = PA_ITEM_FAILED;
   outcome.message = "the function returned a failure";
-  const pa::Note* note = notes.find(outcome.index, from_before_fork());
+  const pa::Note* note = notes.find(outcome.index, false);
   if (!note) return;  // there was no memory for it, and the run has failed
   outcome.state = note->state;
   outcome.code = note->code;
@@ -294,7 +294,6 @@ pa_status pa_iter::say_over(pa_error* error) noexcept {
 }
 
 pa_status pa_iter::refill(nanos timeout_ns, pa_error* error) noexcept {
-  if (from_before_fork()) return pa::forked(error, "iter");
   if (over_) return say_over(error);
   const nanos until = timeout_ns < 0 ? kNever : timeout_ns == 0 ? 0 : pa::after(pa::os::now(), timeout_ns);
   Got got = wait_for_chunk(until);
@@ -311,6 +310,7 @@ pa_status pa_iter::refill(nanos timeout_ns, pa_error* error) noexcept {
 }
 
 pa_status pa_iter::next(nanos timeout_ns, pa_outcome& outcome, pa_error* error) noexcept {
+  if (from_before_fork()) return pa::forked(error, "iter");
   if (at_ == chunk_.count)
     if (const pa_status status = refill(timeout_ns, error)) return status;
   fill(outcome);
@@ -320,6 +320,7 @@ pa_status pa_iter::next(nanos timeout_ns, pa_outcome& outcome, pa_error* error) 
 }
 
 pa_status pa_iter::next_many(pa_outcome& first, void**& values, size_t& count, pa_error* error) noexcept {
+  if (from_before_fork()) return pa::forked(error, "iter");
   if (at_ == chunk_.count)
     if (const pa_status status = refill(-1, error)) return status;
   fill(first);
