@@ -107,8 +107,10 @@ void pa_iter::let_go() noexcept {
       // Then it is waited for.
     }
   }
-  await_others();
-  pa::pool::withdraw(*this);  // the last of them may have called others
+  do {
+    await_others();
+    pa::pool::withdraw(*this);  // the last of them may have called others,
+  } while (others_active());    // and one of those may have come before it was told not to
 }
 
 // What the consumer will not get.
