@@ -182,8 +182,8 @@ std::optional<Unrun> Job::drain() {
     const Waiting item = waiting_.pop();
     unrun = {item.index, 1, item.attempts, item.cookie};
   } else if (!ready_.empty()) {
-    unrun = {ready_.back().first, ready_.back().count, 0, ready_.back().cookie};
-    ready_.pop_back();
+    const Ready ready = ready_.pop_back();
+    unrun = {ready.first, ready.count, 0, ready.cookie};
   } else if (consumer_is_over() && outbox_.size()) {
     const Chunk chunk = outbox_.pop();
     unrun = {chunk.first, chunk.count, chunk.attempts, chunk.cookie, true, chunk.failed, chunk.duration_ns};

@@ -24,6 +24,7 @@
 #include "lease_sizer.hpp"
 #include "limiter.hpp"
 #include "outbox.hpp"
+#include "ready.hpp"
 #include "retry.hpp"
 #include "stop.hpp"
 #include "sync.hpp"
@@ -203,11 +204,6 @@ class Job {
   uint64_t in_window() const;
 
  private:
-  struct Ready {  // admitted, not leased
-    uint64_t first, count;
-    nanos ripe;  // from when on it need not wait for a full batch
-    uint64_t cookie;
-  };
   struct Record {
     uint64_t first, count;
     uint64_t cookie;
@@ -255,7 +251,7 @@ class Job {
   void commit(nanos now, Lease& lease, uint64_t done, nanos each, Witness& witness, Wake& wake);
   nanos share_of_time(nanos now, const Lease& lease, uint64_t ran) const;
   void give_back(nanos now, Lease& lease, Wake& wake);
-  void push_ready(Ready ready);
+  void push_ready(const Ready& ready);
   void share(Lease& lease, Wake& wake);  // no lock
   void resize(nanos now, Lease& lease, uint64_t ran);
   void finish_if_done(nanos now, Wake& wake);
@@ -315,7 +311,7 @@ class Job {
   bool abandoned_ = false;
 
   RetryQueue waiting_;
-  std::vector<Ready> ready_;
+  ReadyList ready_;
   std::vector<Record> records_;
   std::vector<uint32_t> free_records_;
   Random random_;

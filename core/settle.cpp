@@ -148,22 +148,8 @@ void Job::give_back(nanos now, Lease& lease, Wake& wake) {
 }
 
 // The capacity was reserved when the taker enrolled.
-void Job::push_ready(Ready ready) {
-  for (Ready& other : ready_) {
-    if (other.cookie != ready.cookie) continue;
-    if (other.first + other.count == ready.first) {
-      other.count += ready.count;
-      return;
-    }
-    if (ready.first + ready.count == other.first) {
-      other.first = ready.first;
-      other.count += ready.count;
-      other.ripe = std::min(other.ripe, ready.ripe);
-      return;
-    }
-  }
-  assert(ready_.size() < ready_.capacity());
-  ready_.push_back(ready);
+void Job::push_ready(const Ready& ready) {
+  ready_.push(ready);
   ready_spans_.store(static_cast<uint32_t>(ready_.size()), kOrdered);
 }
 

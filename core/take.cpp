@@ -45,8 +45,7 @@ void Job::enroll(Lease& lease) {
 
 // Reserves what so many takers may need later where there is no way to fail: room to give a lease back, and a record each.
 void Job::reserve(uint32_t takers) {
-  const size_t spans = ready_.size() + 2 * size_t{takers} + 2;  // a steal and a give-back each, between two visits here
-  if (ready_.capacity() < spans) ready_.reserve(2 * spans);
+  ready_.reserve(2 * size_t{takers} + 2);  // a steal and a give-back each, between two visits here
   if (config_.retry.attempts > 1) waiting_.reserve(waiting_.size() + takers);
   while (config_.detachable && records_.size() < takers) {
     free_records_.reserve(takers);
@@ -143,7 +142,7 @@ Take Job::take_locked(nanos now, Lease& lease, Wake& wake) {
       grant(now, lease, {ready.first, count}, ready.cookie, 1, now);
       ready.first += count;
       ready.count -= count;
-      if (!ready.count) ready_.erase(ready_.begin() + static_cast<std::ptrdiff_t>(pick.ready_at));
+      if (!ready.count) ready_.erase(pick.ready_at);
       ready_spans_.store(static_cast<uint32_t>(ready_.size()), kOrdered);
       break;
     }
@@ -374,6 +373,7 @@ void Job::leave(Lease& lease, Wake& wake) {
 // running or for tokens.
 nanos Job::next_alarm(nanos now) const {
   nanos alarm = waiting_.next_due() > now ? waiting_.next_due() : kNever;
+  if (!config_.linger_ns) return alarm;
   for (const Ready& ready : ready_)
     if (ready.ripe > now) alarm = std::min(alarm, ready.ripe);
   return alarm;
