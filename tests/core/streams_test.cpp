@@ -271,6 +271,23 @@ TEST(Stream, ARetryDoesNotCountForTheItemBehindIt) {
   EXPECT_EQ(stage.chunk.duration_ns, 50);
 }
 
+TEST(Stream, WhatALeaseHandsOverBeforeItsEndHasItsOwnTime) {
+  JobConfig config = stream_of(3);
+  config.fixed_lease = 3;
+  Stage stage{config};
+  Lease lease;
+  ASSERT_EQ(stage.take(lease), Take::lease);
+  stage.now += 300;
+  ASSERT_TRUE(stage.step(lease, 1));
+  stage.now += 50;
+  stage.complete(lease);
+  ASSERT_EQ(stage.next(), Next::chunk);
+  EXPECT_EQ(stage.chunk.duration_ns, 300);
+  ASSERT_EQ(stage.next(), Next::chunk);
+  EXPECT_EQ(stage.chunk.count, 2u);
+  EXPECT_EQ(stage.chunk.duration_ns, 25);
+}
+
 TEST(Stream, TheItemsOfABatchTakeAsLongAsTheirCall) {
   JobConfig config = stream_of(4);
   config.batched = true;

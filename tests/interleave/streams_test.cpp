@@ -40,7 +40,7 @@ JobConfig stream(uint64_t count, uint32_t workers, bool ordered) {
 }
 
 template <class C = StreamCrew>
-void wander_through(const Plan& plan, uint64_t count = 10'000) {
+void wander_through(const Plan& plan, uint64_t count = 5'000) {
   EXPECT_EQ("", wander([&] { return std::make_unique<C>(plan); }, 1, count).failure);
 }
 
