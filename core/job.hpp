@@ -232,6 +232,7 @@ class Job {
   uint64_t window() const;
   uint64_t out() const;
   uint64_t in_hand() const;
+  uint64_t left_of_chunk() const;
   bool consumer_is_over() const { return abandoned_ || (config_.max_errors && yielded_failures_ >= config_.max_errors); }
   bool nothing_comes() const;
   bool consumer_waits() const { return attention_.load(kRelaxed) & kConsumerWaits; }

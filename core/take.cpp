@@ -241,14 +241,16 @@ uint64_t Job::in_hand() const {
   return count;
 }
 
+uint64_t Job::left_of_chunk() const {
+  if (!config_.chunk) return UINT64_MAX;
+  const bool next_chunk = next_ == chunk_end_ && resolved_.load(kRelaxed) == next_;
+  return next_chunk ? config_.chunk : chunk_end_ - next_;
+}
+
 // How many more inputs may be admitted now.
 uint64_t Job::room() const {
   const uint64_t out = this->out();
-  uint64_t room = window() > out ? window() - out : 0;
-  if (config_.chunk) {
-    const bool next_chunk = next_ == chunk_end_ && resolved_.load(kRelaxed) == next_;
-    room = std::min(room, next_chunk ? config_.chunk : chunk_end_ - next_);
-  }
+  uint64_t room = std::min(window() > out ? window() - out : 0, left_of_chunk());
   if (config_.serial && out != in_hand()) room = 0;  // what lingers for a full batch has not begun
   return room;
 }
@@ -258,10 +260,14 @@ uint64_t Job::pull_count(const Lease& lease) const {
   if (!lease.fetches || !config_.fetched || config_.pushed || input_done_ || pulling_ || sealed_) return 0;
   if (running_ >= config_.workers && !slow_source_) return 0;
   const uint64_t in_hand = this->in_hand();
-  if (config_.batch_max ? in_hand >= config_.batch_max : in_hand > 0) return 0;
-  uint64_t count =
-      config_.batch_max ? config_.batch_max - in_hand : share_of_window(std::min(lease.sizer.size, config_.lease_max));
-  if (!config_.batch_max && config_.count != kUnsized && next_ < config_.count)
+  if (config_.batch_max) {  // rather later than fewer
+    if (in_hand >= config_.batch_max) return 0;
+    const uint64_t missing = std::min(config_.batch_max - in_hand, left_of_chunk());
+    return room() >= missing ? missing : 0;
+  }
+  if (in_hand) return 0;
+  uint64_t count = share_of_window(std::min(lease.sizer.size, config_.lease_max));
+  if (config_.count != kUnsized && next_ < config_.count)
     count = std::min(count, std::max(whole_lane(lease), (config_.count - next_) / (2 * uint64_t{config_.workers})));
   return std::min(count, room());
 }

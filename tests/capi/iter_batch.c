@@ -23,7 +23,7 @@ static void run_full(uint64_t n, uint64_t max_items, uint64_t at_a_time, uint32_
   c.s.options.workers = workers;
   c.s.options.window = window;
   c.s.options.batch.max_items = max_items;
-  c.s.options.batch.linger_ns = at_a_time || window ? HOURS : 0;
+  c.s.options.batch.linger_ns = at_a_time ? HOURS : 0;
   stream_open_batch(&c.s, store_and_note_size);
   stream_read_to(&c.s, PA_STATUS_DONE, PA_END_COMPLETED);
   CHECK_EQ(c.s.count, n);
@@ -56,11 +56,35 @@ TEST(with_linger_batches_are_full_with_the_inline_executor) {
   run_full(2000, 1000, 7, 1, 0, PA_EXECUTOR_INLINE);
 }
 
-TEST(with_linger_batches_are_full_whatever_the_window) {
+TEST(batches_are_full_whatever_the_window) {
   const uint64_t windows[] = {3, 4, 5, 10, 100};
   for (size_t i = 0; i < sizeof windows / sizeof windows[0]; i++)
     for (uint64_t at_a_time = 0; at_a_time <= 2; at_a_time++)
       run_full(2000, 3, at_a_time, 3, windows[i], PA_EXECUTOR_THREADS);
+}
+
+static int32_t fail_sevenths(void* ctx, void* const* items, size_t count, void** values, pa_call* call) {
+  store_and_note_size(ctx, items, count, values, call);
+  for (size_t i = 0; i < count; i++)
+    if (number_of(items[i]) % 7 == 3) pa_call_fail_at(call, i, 3, "a seventh");
+  return 0;
+}
+
+// Failures are handed out alone: what the consumer comes back from is less than a batch.
+TEST(batches_are_full_also_where_items_fail) {
+  for (uint64_t window = 0; window <= 100; window += 50) {
+    calls c;
+    memset(&c, 0, sizeof c);
+    stream_init(&c.s, 5000, 0);
+    c.s.options.workers = 2;
+    c.s.options.window = window;
+    c.s.options.batch.max_items = 20;
+    stream_open_batch(&c.s, fail_sevenths);
+    stream_read_to(&c.s, PA_STATUS_DONE, PA_END_COMPLETED);
+    CHECK_EQ(c.s.count, 5000);
+    CHECK_EQ(c.smaller, 0);
+    stream_close(&c.s);
+  }
 }
 
 TEST(without_linger_a_call_gets_what_is_there) {

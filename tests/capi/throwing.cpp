@@ -1,4 +1,4 @@
-// Functions that C++ exceptions leave, for exception.c.
+// Functions that C++ exceptions leave, for exception.c and iter_nested.c.
 #include <pa/pa.h>
 
 #include <stdexcept>
