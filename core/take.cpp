@@ -217,7 +217,8 @@ Job::Pick Job::pick(nanos now, const Lease& lease) {
 }
 
 bool Job::ripe(const Ready& ready, nanos now) const {
-  return now >= ready.ripe || (config_.batch_max && ready.count >= config_.batch_max) || input_done_;
+  return now >= ready.ripe || (config_.batch_max && ready.count >= config_.batch_max) || input_done_ ||
+         (config_.chunk && next_ == chunk_end_);
 }
 
 uint64_t Job::share_of_window(uint64_t count) const {

@@ -87,6 +87,24 @@ TEST(batches_are_full_also_where_items_fail) {
   }
 }
 
+TEST(no_batch_lingers_at_the_end_of_a_chunk) {
+  for (int executor = PA_EXECUTOR_THREADS; executor <= PA_EXECUTOR_INLINE; executor++) {
+    calls c;
+    memset(&c, 0, sizeof c);
+    stream_init(&c.s, 1000, 1);
+    c.s.options.executor = executor;
+    c.s.options.workers = 2;
+    c.s.options.batch_size = 10;
+    c.s.options.batch.max_items = 3;
+    c.s.options.batch.linger_ns = HOURS;
+    stream_open_batch(&c.s, store_and_note_size);
+    stream_read_to(&c.s, PA_STATUS_DONE, PA_END_COMPLETED);
+    CHECK_EQ(c.s.count, 1000);
+    CHECK_EQ(c.smaller, 100);
+    stream_close(&c.s);
+  }
+}
+
 TEST(without_linger_a_call_gets_what_is_there) {
   calls c;
   memset(&c, 0, sizeof c);
