@@ -32,7 +32,8 @@ int status_of(Act&& act) {
   } catch (const std::bad_alloc&) {
     return PA_STATUS_NO_MEMORY;
   } catch (const pa::error& error) {
-    return error.status();
+    // A stream needs a thread, and a thread needs memory.
+    return error.status() == PA_STATUS_SYSTEM ? PA_STATUS_NO_MEMORY : error.status();
   }
   return PA_STATUS_OK;
 }
@@ -83,6 +84,17 @@ TEST_F(Torture, MapSourceSurvivesEachFailedAllocation) {
   fail_each_allocation([](Trial& trial, const pa::options& options) {
     pa::map_source([&] { return trial.next(); }, [&](Counted& item) { return trial.run(item.number); }, options);
   });
+}
+
+TEST_F(Torture, StreamSurvivesEachFailedAllocation) {
+  for (const bool ordered : {false, true}) {
+    fail_each_allocation([&](Trial& trial, pa::options options) {
+      options.ordered = ordered;
+      auto stream =
+          pa::stream_source([&] { return trial.next(); }, [&](Counted& item) { return trial.run(item.number); }, options);
+      while (stream.next()) continue;
+    });
+  }
 }
 
 }  // namespace

@@ -35,10 +35,12 @@ class stream_record final : public record_base {
 
   void show(const pa_outcome& outcome) noexcept override {
     if (outcome.state != PA_ITEM_OK) return;
-    if constexpr (released)
+    if constexpr (released) {
       current_ = static_cast<T*>(outcome.value);
-    else
-      current_ = ::new (static_cast<void*>(bytes_)) T(box<T>::open(outcome.value));
+    } else {
+      std::memcpy(bytes_, &outcome.value, sizeof(T));
+      current_ = std::launder(reinterpret_cast<T*>(bytes_));
+    }
   }
   void* value(std::uint64_t) const noexcept override { return const_cast<std::remove_const_t<T>*>(current_); }
 
