@@ -238,7 +238,7 @@ static int stream_all(lines *from, const settings *how, progress *bar, totals *s
   pa_options_init(&options, sizeof options);
   options.workers = how->workers; /* 0: the CPUs that this process may use */
   options.ordered = 1;
-  options.window = WINDOW_LINES; /* bounds the blocks that are in use */
+  options.window = WINDOW_LINES; /* bounds the blocks in use: of lines of ORDER_SIZE_MAX there are 66, or 26 MB */
   options.stop = stop_token;
 
   pa_iter *iter;
@@ -251,7 +251,7 @@ static int stream_all(lines *from, const settings *how, progress *bar, totals *s
   size_t count;
   pa_status status;
   while ((status = pa_iter_next_many(iter, &first, &values, &count, &error)) == PA_STATUS_OK) {
-    if (first.index != sum->rows) break; /* stopped, with rows before this one that never ran: OUT gets no gap */
+    if (first.index != sum->rows) continue; /* stopped: rows before this one never ran, and OUT gets no gap */
     if (first.state == PA_ITEM_OK)
       for (size_t i = 0; i < count; i++) count_valid(sum, values[i]);
     else
@@ -265,7 +265,7 @@ static int stream_all(lines *from, const settings *how, progress *bar, totals *s
   if (sink.error) return cannot_write(sink.error);
   if (status == PA_STATUS_SOURCE) return cannot_read(error.detail);
   if (status < 0) return cannot(pa_status_name(status), error.message);
-  return end == PA_END_CANCELLED ? EXIT_STOPPED : EXIT_DONE;
+  return end == PA_END_COMPLETED ? EXIT_DONE : EXIT_STOPPED;
 }
 
 typedef int (*run_fn)(lines *from, const settings *how, progress *bar, totals *sum);
