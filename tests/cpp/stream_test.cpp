@@ -15,6 +15,10 @@
 
 #include "support.hpp"
 
+#if defined(__cpp_lib_ranges)
+#include <ranges>
+#endif
+
 namespace {
 
 pa::options in_order(std::uint32_t workers = 2) {
@@ -281,6 +285,24 @@ TEST(Stream, IsAnInputRange) {
   static_assert(std::ranges::input_range<decltype(stream)>);
 #endif
 }
+
+// (clang 14 can't compile the views of libstdc++ 12.)
+#if defined(__cpp_lib_ranges) && !defined(__clang__)
+TEST(Stream, TakesViewsThatMakeTheirElements) {
+  int made = 0;
+  auto squares = std::views::iota(0) | std::views::transform([&](int x) {
+                   made++;
+                   return std::to_string(x * x);
+                 });
+  pa::options options = in_order();
+  options.window = 10;
+  auto stream = pa::stream(
+      squares, [](std::string& text) { return std::move(text); }, options);
+  for (int i = 0; i < 100; i++) ASSERT_EQ(stream.next()->value(), std::to_string(i * i));
+  stream.close();
+  EXPECT_LE(made, 109);
+}
+#endif
 
 // ------------------------------------------------------------------ sources and batches
 
