@@ -81,8 +81,8 @@ class [[nodiscard]] streamed {
   friend struct detail::stream_starter;
   using record = detail::stream_record<T>;
 
-  streamed(std::shared_ptr<detail::run> run, std::shared_ptr<record> record, pa_iter* handle) noexcept
-      : run_(std::move(run)), record_(std::move(record)), handle_(handle) {}
+  streamed(std::shared_ptr<detail::run> run, std::shared_ptr<record> given, pa_iter* handle) noexcept
+      : run_(std::move(run)), record_(std::move(given)), handle_(handle) {}
 
   void swap(streamed& other) noexcept;
   std::optional<outcome<T>> next_ns(std::int64_t timeout_ns);

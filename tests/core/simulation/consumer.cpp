@@ -10,7 +10,10 @@ namespace pa::simulation {
 // ---------------------------------------------------------------- the consumer
 
 // Nobody will bring him anything more.
-bool Run::nothing_comes() const { return job_.end() != End::none && (revoked_ || (!count(Doing::running) && !pulling_)); }
+bool Run::nothing_comes() const {
+  const bool over = job_.end() != End::none || job_.all_resolved();
+  return over && (revoked_ || (!count(Doing::running) && !pulling_));
+}
 
 void Run::come() {
   const bool was_told = consumer_.told;
