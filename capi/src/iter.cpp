@@ -133,7 +133,7 @@ void pa_iter::quiescent() noexcept {
 // ---------------------------------------------------------------------------------------------------------- for workers
 
 Slots pa_iter::room_for(pa::Lease& lease, uint64_t want) {
-  StreamStorage::Block& block = storage_.open(lease.first);
+  StreamStorage::Block& block = storage_.open(lease.first, want);
   lease.cookie = StreamStorage::cookie(block);
   return storage_.slots(lease.cookie, lease.first, std::min(want, block.capacity - block.filled));
 }

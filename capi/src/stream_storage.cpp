@@ -30,8 +30,10 @@ StreamStorage::Block* StreamStorage::allocate(uint64_t capacity) {
 
 void StreamStorage::free(Block* block) noexcept { ::operator delete(block); }
 
-StreamStorage::Block& StreamStorage::open(uint64_t first) {
-  if (open_ && open_->filled < open_->capacity) return *open_;
+StreamStorage::Block& StreamStorage::open(uint64_t first, uint64_t want) {
+  // A batch lies in one block. Other inputs take what room there is.
+  const uint64_t least = multiple_ > 1 ? want : 1;
+  if (open_ && open_->capacity - open_->filled >= least) return *open_;
   close();
   Block* const block = allocate((next_capacity_ + multiple_ - 1) / multiple_ * multiple_);
   next_capacity_ = std::min(2 * next_capacity_, kLargest);

@@ -38,8 +38,8 @@ class StreamStorage {
     return {items, in_place_ ? items : items + block.capacity, nullptr, count};
   }
 
-  // The block that the next inputs, from index `first` on, go to. One call at a time. Throws std::bad_alloc.
-  Block& open(uint64_t first);
+  // The block that the next inputs, up to `want` from index `first` on, go to. One call at a time. Throws std::bad_alloc.
+  Block& open(uint64_t first, uint64_t want);
   // `got` inputs were delivered to it: they have their shares from now on.
   void fill(Block& block, uint64_t got) noexcept;
   // Gives up `shares` of a block; the last one recycles it.
