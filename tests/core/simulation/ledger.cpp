@@ -36,7 +36,8 @@ void Ledger::asked_for(uint64_t first, uint64_t count) const {
   PA_CHECK(count <= window() && out + count <= window(), "a pull of %llu with %llu out, beyond the window of %llu",
            ull{count}, ull{out}, ull{window()});
   check_chunk(count);
-  if (config_.serial) PA_CHECK(out == 0, "a serial job pulls while %llu are out", ull{out});
+  for (uint64_t i = first - out; config_.serial && i < first; i++)  // one that lingers has not begun
+    PA_CHECK(config_.batch_max && items_[i].state == State::ready, "a serial job pulls while index %llu is out", ull{i});
   if (config_.batch_max)
     PA_CHECK(count <= config_.batch_max, "a pull of %llu for batches of %llu", ull{count}, ull{config_.batch_max});
 }
@@ -141,6 +142,7 @@ void Ledger::check_batch(nanos now, const Lease& lease, bool fresh) const {
     if (config_.chunk) most = std::min(most, config_.chunk - lease.first % config_.chunk);
     PA_CHECK(lease.count == most, "a batch of %llu where %llu were to be had", ull{lease.count}, ull{most});
   } else if (config_.fetched && config_.linger_ns && !input_done_) {
+    if (config_.chunk && (lease.first + lease.count) % config_.chunk == 0) return;  // nothing more can join it
     const nanos waited = now - items_[lease.first].supplied_at;
     PA_CHECK(waited >= config_.linger_ns, "a batch of %llu went after %lld ns, it should linger for %lld", ull{lease.count},
              ll{waited}, ll{config_.linger_ns});
