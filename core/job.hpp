@@ -101,7 +101,7 @@ struct JobConfig {
   bool observed = false;         // the witness wants to hear of successes, one by one and in order
   bool detachable = false;       // revoke() may be called
   bool gated = false;            // more takers than workers may come, and wait; implied by fetched and stream
-  bool serial = false;           // admit nothing while anything is unresolved: input order, for one taker
+  bool serial = false;           // admit nothing while anything is unresolved: input order, for one taker; not with pushed
   bool batched = false;          // a lease is one call and can't be cut short
   bool owner_concludes = false;  // when all is resolved the end stays open until conclude(): what the owner still has to do,
                                  // such as callbacks, may fail the run

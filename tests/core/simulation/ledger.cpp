@@ -142,7 +142,7 @@ void Ledger::check_batch(nanos now, const Lease& lease, bool fresh) const {
     if (config_.chunk) most = std::min(most, config_.chunk - lease.first % config_.chunk);
     PA_CHECK(lease.count == most, "a batch of %llu where %llu were to be had", ull{lease.count}, ull{most});
   } else if (config_.fetched && config_.linger_ns && !input_done_) {
-    if (config_.chunk && (lease.first + lease.count) % config_.chunk == 0) return;  // nothing more can join it
+    if (config_.chunk && supplied_ % config_.chunk == 0) return;  // nothing more can join it
     const nanos waited = now - items_[lease.first].supplied_at;
     PA_CHECK(waited >= config_.linger_ns, "a batch of %llu went after %lld ns, it should linger for %lld", ull{lease.count},
              ll{waited}, ll{config_.linger_ns});

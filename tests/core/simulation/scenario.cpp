@@ -58,7 +58,7 @@ void draw_consumer(Random& random, RunPlan& plan) {
 void draw_surplus(Random& random, RunPlan& plan) {
   JobConfig& config = plan.config;
   if (chance(random, 0.4)) draw_consumer(random, plan);
-  if (config.fetched && chance(random, 0.35)) {
+  if (config.fetched && !config.serial && chance(random, 0.35)) {
     config.pushed = true;
     plan.push_longest = chance(random, 0.3) ? 0 : 1 + span_below(random, 60 * kMicrosecond);
   }
