@@ -191,7 +191,8 @@ void latency() {
   Numbers numbers{0, count};
   Iter iter(stamp, nullptr, numbers, options);
   std::vector<double> late;
-  for (pa_outcome outcome; iter.next(outcome);) late.push_back(now_s() * 1e6 - static_cast<double>(number_of(outcome.value)) / 1e3);
+  for (pa_outcome outcome; iter.next(outcome);)
+    late.push_back(now_s() * 1e6 - static_cast<double>(number_of(outcome.value)) / 1e3);
   require(late.size() == count, "a stream lost something");
   std::sort(late.begin(), late.end());
   std::printf("  at 10,000 items a second a result is handed out after %.1f us (median), %.1f us (99 %%)\n", late[count / 2],

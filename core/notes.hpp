@@ -22,7 +22,8 @@ struct Note {
 class Notes {
  public:
   // Replaces what was noted about the item before. False if there is no memory: the note is then lost.
-  bool write(uint64_t index, int32_t state, int32_t code, uint32_t attempts, nanos duration_ns, const char* message) noexcept;
+  bool write(uint64_t index, int32_t state, int32_t code, uint32_t attempts, nanos duration_ns,
+             const char* message) noexcept;
   // Sets only the attempts, keeping the error of an earlier one.
   bool write_attempts(uint64_t index, uint32_t attempts) noexcept;
   // Hands over what was noted, and forgets it. Empty: nothing was.

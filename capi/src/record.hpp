@@ -60,7 +60,7 @@ class Record : public Run, public Shared {
   virtual void delivered(const Lease&, uint64_t) noexcept {}
   // Inputs that were delivered, but came too late to be part of the run.
   virtual void refuse_inputs(const Lease& lease, uint64_t first, uint64_t count) noexcept = 0;
-  virtual bool values_are_new() const { return false; }  // all NULL, as a batch function expects
+  virtual bool values_are_new() const { return false; }                          // all NULL, as a batch function expects
   virtual void name(const Lease& lease, uint64_t index, const pa_key& key) = 0;  // throws std::bad_alloc
   virtual pa_key key_of(const Lease& lease, uint64_t index) const = 0;
   virtual bool note_success(Receipts::Pen& pen, const Receipt& receipt) noexcept = 0;  // false: no memory

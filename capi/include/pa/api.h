@@ -9,6 +9,8 @@
 #error "include <pa/pa.h>"
 #endif
 
+#include "job.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif

@@ -675,7 +675,7 @@ PA_EXPORT pa_status pa_drain(int64_t timeout_ns, pa_error *error);
 }
 #endif
 
-#include "job.h" /* the pull interface: your threads, or your event loop, run the items */
 #include "api.h" /* for dlopen */
+#include "job.h" /* the pull interface: your threads, or your event loop, run the items */
 
 #endif
