@@ -450,7 +450,7 @@ typedef struct pa_options {
   void *release_ctx; /* for both */
 
   /* Called on each worker before its first item of this run, and after its last: for connections and other state of a
-   * thread (keep it in a thread-local variable). A worker_start that returns non-zero ends the run with PA_END_FAILED and PA_STATUS_WORKER_START; worker_stop
+   * thread (keep it in a thread-local variable). With a source there may be one worker more than `workers`. A worker_start that returns non-zero ends the run with PA_END_FAILED and PA_STATUS_WORKER_START; worker_stop
    * is then not called for that worker. */
   int32_t (*worker_start)(void *ctx);
   void (*worker_stop)(void *ctx);
