@@ -9,7 +9,6 @@
 
 #include "capi/src/map.hpp"
 
-using pa::Chunk;
 using pa::End;
 using pa::kNever;
 using pa::nanos;

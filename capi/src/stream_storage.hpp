@@ -31,6 +31,7 @@ class StreamStorage {
   ~StreamStorage();
 
   static uint64_t cookie(Block& block) { return reinterpret_cast<uint64_t>(&block); }
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): that is what a cookie is for
   static Block& of(uint64_t cookie) { return *reinterpret_cast<Block*>(cookie); }
   Slots slots(uint64_t cookie, uint64_t first, uint64_t count) const {
     Block& block = of(cookie);
