@@ -156,7 +156,7 @@ TEST(an_automatic_size_grows_and_is_reported) {
     CHECK_EQ(c.s.count, 100000);
     CHECK(pa_iter_batch_size(c.s.iter) >= 1);
     CHECK_LE(pa_iter_batch_size(c.s.iter), c.largest);
-    CHECK_LE(c.largest, 4096);
+    CHECK_LE(c.largest, 8192);
     stream_close(&c.s);
   }
 }
