@@ -8,6 +8,12 @@
 namespace pa {
 namespace {
 
+// A consumer's nap: no result waits for longer, no shorter one is worth its own wake-up, and all of them together make a stream
+// longer by a small share of its time at most.
+constexpr nanos kLongestNap = 600'000;
+constexpr nanos kShortestNap = 50'000;
+constexpr nanos kNapShare = 16;
+
 bool fits_lanes(const JobConfig& c) {
   return !c.fetched && !c.stream && !c.gated && !c.detachable && !c.serial && !c.limiter && c.window == 0 && c.chunk == 0 &&
          c.batch_max == 0 && c.count <= Lanes::kMaxCount;
@@ -134,15 +140,28 @@ Next Job::next(nanos now, Chunk& chunk, Wake& wake) {
   }
   ended(now, wake);
   if (consumer_is_over()) return Next::done;
+  consumer_came_ = std::min(consumer_came_, now);
   if (outbox_.ready(nothing_comes())) {
-    chunk = outbox_.pop();
+    chunk = last_chunk_ = outbox_.pop();
     yielded_ += chunk.count;
     if (chunk.failed) yielded_failures_++;
     return Next::chunk;
   }
   if (nothing_comes()) return Next::done;
   attention_.fetch_or(kConsumerWaits, kRelaxed);
+  consumer_nap_ = nap_of_consumer(now);
   return Next::again;
+}
+
+// Short leases follow each other so fast that waking the consumer for each would cost the others more than he needs himself.
+nanos Job::nap_of_consumer(nanos now) const {
+  const nanos lease =
+      config_.batched ? last_chunk_.duration_ns : last_chunk_.duration_ns * static_cast<nanos>(last_chunk_.count);
+  if (last_chunk_.count < 2 || lease >= kLongestNap) return 0;
+  const double until_full =
+      static_cast<double>(lease) / static_cast<double>(last_chunk_.count) * static_cast<double>(room()) / config_.workers;
+  const nanos nap = std::min({kLongestNap, static_cast<nanos>(until_full / 2), (now - consumer_came_) / kNapShare});
+  return nap >= kShortestNap ? nap : 0;
 }
 
 void Job::abandon() {

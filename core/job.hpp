@@ -49,6 +49,10 @@ struct Wake {
   uint32_t takers = 0;
   bool owner = false;
   explicit operator bool() const { return takers != 0 || owner; }
+  // For a taker that calls take() next, whatever happens: it looks itself, and one fewer needs to be woken for that.
+  void i_look_myself() {
+    if (takers != UINT32_MAX && takers != 0) takers--;
+  }
 };
 
 // What a taker holds, and the taker's identity: keep one per taker and reuse it.
@@ -61,8 +65,8 @@ struct Lease {
   nanos come_back = kNever;  // with Take::again
   bool revoked = false;      // set by step, fail and complete: the run was detached from this taker; the lease is over, and
                              // first and count still say what it held
-  bool visits = false;       // never parked: told Take::again, it comes back by itself, or not at all
-  bool fetches = true;       // may be told Take::pull
+  bool spare = false;   // set by take: as many takers as workers are there without it, so that it is the last to be woken
+  bool visits = false;  // never parked: told Take::again, it comes back by itself, or not at all
 
  private:
   friend class Job;
@@ -175,6 +179,9 @@ class Job {
   // What is done and has not been handed out; the room of the chunk before is free now. Next::done: the stream is over, for
   // the reason end(), or is to be concluded. After Next::again the wake of some later call says that there may be more.
   Next next(nanos now, Chunk& chunk, Wake& wake);
+  // After Next::again: for so long he need not come back, and would only be woken for each of many short leases. 0: he should
+  // wait to be woken.
+  nanos consumer_nap() const { return consumer_nap_; }
   // The consumer will not come back. What he has not had is drained.
   void abandon();
 
@@ -238,6 +245,7 @@ class Job {
   bool consumer_waits() const { return attention_.load(kRelaxed) & kConsumerWaits; }
   void take_in(nanos now, uint64_t got, bool end, uint64_t cookie, Wake& wake);
   void hand_over(const Chunk& chunk, Wake& wake);
+  nanos nap_of_consumer(nanos now) const;
   uint64_t share_of_window(uint64_t count) const;
   bool ripe(const Ready& ready, nanos now) const;
   void pass_on(nanos now, bool more_tokens, Wake& wake);
@@ -309,6 +317,9 @@ class Job {
   uint64_t yielded_ = 0;   // handed to the consumer
   uint64_t released_ = 0;  // of these, what he came back from
   uint64_t yielded_failures_ = 0;
+  Chunk last_chunk_;              // that he was handed
+  nanos consumer_came_ = kNever;  // for the first time
+  nanos consumer_nap_ = 0;
   bool abandoned_ = false;
 
   RetryQueue waiting_;

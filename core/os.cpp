@@ -47,11 +47,17 @@ void futex_wait_precisely(std::atomic<uint32_t>& word, uint32_t seen, nanos now,
   prctl(PR_SET_TIMERSLACK, slack > 0 ? static_cast<unsigned long>(slack) : 0UL, 0, 0, 0);
 }
 
-void futex_wake(std::atomic<uint32_t>& word, uint32_t count) noexcept {
+uint32_t futex_wake(std::atomic<uint32_t>& word, uint32_t count) noexcept {
   const int saved = errno;
-  syscall(SYS_futex, reinterpret_cast<uint32_t*>(&word), FUTEX_WAKE_PRIVATE, std::min<uint32_t>(count, INT_MAX), nullptr,
-          nullptr, 0);
+  const long woken = syscall(SYS_futex, reinterpret_cast<uint32_t*>(&word), FUTEX_WAKE_PRIVATE,
+                             std::min<uint32_t>(count, INT_MAX), nullptr, nullptr, 0);
   errno = saved;
+  return woken > 0 ? static_cast<uint32_t>(woken) : 0;
+}
+
+void nap(nanos time) noexcept {
+  const timespec relative{0, static_cast<long>(time)};
+  nanosleep(&relative, nullptr);
 }
 
 // ---------------------------------------------------------------------------------------------------------- CPUs

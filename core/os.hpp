@@ -13,8 +13,10 @@ nanos now();  // CLOCK_MONOTONIC
 void futex_wait(std::atomic<uint32_t>& word, uint32_t seen, nanos now, nanos until) noexcept;
 // The same, but ends on time and not up to 50 us late, which the kernel otherwise allows itself.
 void futex_wait_precisely(std::atomic<uint32_t>& word, uint32_t seen, nanos now, nanos until) noexcept;
-// Wakes up to `count` sleepers. Keeps errno: it is called in signal handlers.
-void futex_wake(std::atomic<uint32_t>& word, uint32_t count) noexcept;
+// Wakes up to `count` sleepers, and returns how many. Keeps errno: it is called in signal handlers.
+uint32_t futex_wake(std::atomic<uint32_t>& word, uint32_t count) noexcept;
+// Sleeps for about so long, below a second; less if a signal comes.
+void nap(nanos time) noexcept;
 
 inline void cpu_relax() {
 #if defined(__x86_64__)

@@ -12,7 +12,7 @@ namespace {
 constexpr nanos kSlowPull = 20'000;
 // The automatic window of a stream: so many leases for each worker, and no more items than that, but two leases for each worker.
 constexpr uint64_t kLeasesAhead = 16;
-constexpr uint64_t kStreamWindow = 65'536;
+constexpr uint64_t kStreamWindow = 262'144;
 
 }  // namespace
 
@@ -39,6 +39,7 @@ Take Job::take(nanos now, Lease& lease, Wake& wake) {
 void Job::enroll(Lease& lease) {
   lease.registered = true;
   lease.number = takers_.fetch_add(1, kRelaxed);
+  lease.spare = lease.number >= config_.workers;
   lease.has_room = use_lanes_ && lease.number < config_.workers;  // the constructor made it for as many
   lease.sizer.size = config_.fixed_lease ? config_.fixed_lease : use_lanes_ ? config_.first_lease : 1;
 }
@@ -258,7 +259,7 @@ uint64_t Job::room() const {
 
 // How many inputs to pull now; 0: none.
 uint64_t Job::pull_count(const Lease& lease) const {
-  if (!lease.fetches || !config_.fetched || config_.pushed || input_done_ || pulling_ || sealed_) return 0;
+  if (!config_.fetched || config_.pushed || input_done_ || pulling_ || sealed_) return 0;
   if (running_ >= config_.workers && !slow_source_) return 0;
   const uint64_t in_hand = this->in_hand();
   if (config_.batch_max) {  // rather later than fewer

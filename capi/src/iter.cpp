@@ -21,11 +21,6 @@ using pa::Wake;
 
 namespace {
 
-// While items take less than this, the consumer runs some of them where it would have to wait: going to sleep costs as much.
-constexpr nanos kShort = 50'000;
-// A consumer that has not come for so long is busy with something else, and its place as a taker is free.
-constexpr nanos kAway = 1'000'000;
-
 pa::JobConfig stream_config(const pa::Settings& settings, const pa::Work& work, nanos now,
                             const std::unique_ptr<pa_limiter>& own) {
   pa::JobConfig config = pa::job_config(settings, work.kind, work.count, true, now, 0, limiter_of(settings, own));
@@ -33,15 +28,9 @@ pa::JobConfig stream_config(const pa::Settings& settings, const pa::Work& work, 
   config.ordered = settings.ordered != 0;
   config.observed = false;  // the consumer sees each item by itself
   config.owner_concludes = settings.on_result || settings.on_progress;
-  config.lease_target_ns *= 2;  // each is pulled and handed over besides; a consumer who waits gets parts of it
+  config.lease_target_ns *= 4;  // each is pulled and handed over besides; a consumer who waits gets parts of it
   config.lease_max = std::min<uint64_t>(config.lease_max, 8192);
   return config;
-}
-
-// Must the thread that waits in pa_iter_next be able to return at any time?
-bool needs_consumer(const pa::JobConfig& config, const pa::Settings& settings) {
-  return config.deadline != kNever || config.stop || config.detachable || settings.on_progress || settings.on_result ||
-         settings.worker_start || settings.worker_stop;
 }
 
 // An input that is neither tried again nor given back is not needed once its call has begun.
@@ -61,21 +50,12 @@ pa_iter::pa_iter(const pa::Work& work, const pa::Settings& settings, nanos now)
 
 pa_iter::pa_iter(const pa::Work& work, const pa::Settings& settings, nanos now, std::unique_ptr<pa_limiter> own)
     : Record(work, settings, stream_config(settings, work, now, own), std::move(own)),
-      helps_(is_inline() || !needs_consumer(job.config(), settings)),
-      // A source may block in `next`: one taker more than workers, so that this holds up no call.
-      all_takers_(is_inline() ? 0 : job.config().workers + 1),
       storage_(std::max<uint64_t>(1, job.config().batch_max), values_take_places(work, settings)),
-      visitor_(helps_ ? std::make_unique<pa::Worker>(*this, now) : nullptr),
-      announces_(settings.on_result || settings.on_progress),
-      wanted_takers_(all_takers_) {}
+      visitor_(is_inline() ? std::make_unique<pa::Worker>(*this, now) : nullptr),
+      announces_(settings.on_result || settings.on_progress) {}
 
-bool pa_iter::start() noexcept {
-  if (!all_takers_) return true;
-  takers_.store(all_takers_, std::memory_order_relaxed);
-  const uint32_t coming = pa::pool::submit(*this, all_takers_);
-  takers_.fetch_sub(all_takers_ - coming, std::memory_order_relaxed);
-  return coming != 0;
-}
+// A source may block in `next`: one taker more than workers, so that this holds up no call.
+bool pa_iter::start() noexcept { return is_inline() || pa::pool::submit(*this, job.config().workers + 1) != 0; }
 
 // Ends the run if need be; nothing of it is handed out any more.
 void pa_iter::close() noexcept {
@@ -106,10 +86,7 @@ void pa_iter::let_go() noexcept {
       // Then it is waited for.
     }
   }
-  do {
-    await_others();
-    pa::pool::withdraw(*this);  // the last of them may have called others,
-  } while (others_active());    // and one of those may have come before it was told not to
+  await_others();
 }
 
 // What the consumer will not get.
@@ -164,38 +141,7 @@ void pa_iter::release_items(const pa::Lease& lease, uint64_t first, uint64_t cou
   storage_.drop(lease.cookie, count);
 }
 
-bool pa_iter::dismisses_taker(nanos now) noexcept {
-  if (!helps_ || is_inline()) return false;
-  const uint32_t wanted = wanted_takers_.load(std::memory_order_relaxed);
-  uint32_t takers = takers_.load(std::memory_order_relaxed);
-  while (takers > wanted)
-    if (takers_.compare_exchange_weak(takers, takers - 1, std::memory_order_relaxed)) return true;
-  const bool away = now - consumer_seen_.load(std::memory_order_relaxed) > kAway;
-  if (wanted < all_takers_ && away && job.end() == End::none) call_takers();
-  return false;
-}
-
 // ---------------------------------------------------------------------------------------------------------- the consumer
-
-// All takers are needed: the consumer is none at present.
-void pa_iter::call_takers() noexcept {
-  wanted_takers_.store(all_takers_, std::memory_order_relaxed);
-  uint32_t takers = takers_.load(std::memory_order_relaxed);
-  while (takers < all_takers_)
-    if (takers_.compare_exchange_weak(takers, all_takers_, std::memory_order_relaxed)) {
-      const uint32_t missing = all_takers_ - takers;
-      takers_.fetch_sub(missing - pa::pool::submit(*this, missing), std::memory_order_relaxed);
-      return;
-    }
-}
-
-// Runs something, instead of waiting for it.
-bool pa_iter::help() noexcept {
-  if (!helps_ || (!is_inline() && !items_are_short_)) return false;
-  wanted_takers_.store(std::max(1u, job.config().workers - 1), std::memory_order_relaxed);
-  const Take take = visitor_->visit();
-  return take == Take::lease || take == Take::pull;
-}
 
 // The values of a chunk that was handed out belong to the program; those that were not, to nobody.
 void pa_iter::put_chunk_away() noexcept {
@@ -208,58 +154,58 @@ void pa_iter::put_chunk_away() noexcept {
 
 pa_iter::Got pa_iter::wait_for_chunk(nanos until) noexcept {
   put_chunk_away();
-  consumer_seen_.store(kNever, std::memory_order_relaxed);
-  nanos now = pa::os::now();
-  Got got = Got::nothing;
-  for (;; now = pa::os::now()) {
+  for (;;) {
     const uint32_t seen = owner_epoch();
+    const nanos now = pa::os::now();
     Wake wakes;
     const Next next = job.next(now, chunk_, wakes);
     if (wakes) wake(wakes);
+    if (next == Next::done) return Got::over;
     if (next == Next::chunk) {
-      values_ = storage_.slots(chunk_.cookie, chunk_.first, chunk_.count).values;
-      items_are_short_ = chunk_.duration_ns < kShort;
-      got = Got::chunk;
-      break;
-    }
-    if (next == Next::done) {
-      got = Got::over;
-      break;
+      describe_chunk();
+      return Got::chunk;
     }
     if (job.config().detachable && job.end() != End::none && !let_go_) {
       let_go();
       continue;
     }
-    if ((until == kNever || is_inline()) && help()) continue;  // an item may take longer than anybody expects
-    if (helps_) call_takers();
-    if (now >= until) break;
+    if (visitor_ && visitor_->visit() != Take::again) continue;
+    if (now >= until) return Got::nothing;
     nanos wake_at = std::min(until, job.config().deadline);
-    if (is_inline()) wake_at = std::min(wake_at, visitor_->come_back());  // nobody else keeps the time
+    if (visitor_) wake_at = std::min(wake_at, visitor_->come_back());  // nobody else keeps the time
+    if (const nanos nap = job.consumer_nap(); nap && !visitor_ && now + nap < wake_at) {
+      pa::os::nap(nap);
+      if (owner_epoch() != seen) continue;
+    }
     sleep_as_owner(seen, now, wake_at);
   }
-  consumer_seen_.store(now, std::memory_order_relaxed);
-  return got;
+}
+
+// What the outcomes of the chunk have in common.
+void pa_iter::describe_chunk() noexcept {
+  common_.state = PA_ITEM_OK;
+  common_.code = 0;
+  common_.message = "";
+  common_.attempts = chunk_.attempts;
+  common_.duration_ns = chunk_.duration_ns;
+  values_ = chunk_.failed ? &none_ : storage_.slots(chunk_.cookie, chunk_.first, chunk_.count).values;
+  none_ = nullptr;
+  if (!chunk_.failed) return;
+  common_.state = PA_ITEM_FAILED;
+  common_.message = "the function returned a failure";
+  const pa::Note* note = notes.find(chunk_.first, false);
+  if (!note) return;  // there was no memory for it, and the run has failed
+  common_.state = note->state;
+  common_.code = note->code;
+  common_.duration_ns = note->duration_ns;
+  if (note->message) common_.message = note->message.get();
 }
 
 void pa_iter::fill(pa_outcome& outcome) const noexcept {
-  outcome = {};
+  outcome = common_;
   outcome.index = chunk_.first + at_;
-  outcome.attempts = chunk_.attempts;
-  outcome.duration_ns = chunk_.duration_ns;
-  outcome.message = "";
+  outcome.value = values_[at_];
   if (settings_.item_key) outcome.key = key_at(chunk_.cookie, outcome.index);
-  if (!chunk_.failed) {
-    outcome.value = values_[at_];
-    return;
-  }
-  outcome.state = PA_ITEM_FAILED;
-  outcome.message = "the function returned a failure";
-  const pa::Note* note = notes.find(outcome.index, false);
-  if (!note) return;  // there was no memory for it, and the run has failed
-  outcome.state = note->state;
-  outcome.code = note->code;
-  outcome.duration_ns = note->duration_ns;
-  if (note->message) outcome.message = note->message.get();
 }
 
 // Tells the callbacks of an item that is about to be handed out. Once one of them has failed, none is called.
@@ -325,9 +271,8 @@ pa_status pa_iter::next_many(pa_outcome& first, void**& values, size_t& count, p
   if (at_ == chunk_.count)
     if (const pa_status status = refill(-1, error)) return status;
   fill(first);
-  values = chunk_.failed ? &none_ : values_ + at_;
+  values = values_ + at_;
   count = settings_.item_key || announces_ ? 1 : chunk_.count - at_;
-  none_ = nullptr;
   if (announces_) announce(first);
   at_ += count;
   return PA_STATUS_OK;

@@ -1,6 +1,5 @@
 // A run that hands its outcomes out: what stands behind pa_iter.
 #pragma once
-#include <atomic>
 #include <memory>
 
 #include "capi/src/record.hpp"
@@ -42,41 +41,32 @@ struct pa_iter final : pa::Record {
   void failed(uint64_t, int32_t, uint32_t, pa::nanos) noexcept override {}
   void succeeded(uint64_t, uint64_t, uint32_t, pa::nanos) noexcept override {}
   void release_items(const pa::Lease& lease, uint64_t first, uint64_t count) noexcept override;
-  bool dismisses_taker(pa::nanos now) noexcept override;
   void quiescent() noexcept override;
 
   pa_key key_at(uint64_t cookie, uint64_t index) const;
 
   // ---- the consumer
   Got wait_for_chunk(pa::nanos until) noexcept;
-  bool help() noexcept;
-  void call_takers() noexcept;
   void put_chunk_away() noexcept;
   pa_status refill(pa::nanos timeout_ns, pa_error* error) noexcept;
+  void describe_chunk() noexcept;
   void fill(pa_outcome& outcome) const noexcept;
   void announce(const pa_outcome& outcome) noexcept;
   pa_status say_over(pa_error* error) noexcept;
   void let_go() noexcept;
   void give_up(const pa::Unrun& unrun) noexcept;
 
-  const bool helps_;           // the consumer may run items: nothing needs its attention meanwhile
-  const uint32_t all_takers_;  // of the pool
   pa::StreamStorage storage_;
-  std::unique_ptr<pa::Worker> visitor_;  // the consumer as a taker
+  std::unique_ptr<pa::Worker> visitor_;  // inline executor: the consumer as a taker
 
   // What the consumer reads from with each call.
   pa::Chunk chunk_;
   uint64_t at_ = 0;  // of the chunk
   void** values_ = nullptr;
-  bool announces_;  // on_result or on_progress, until one of them fails
-  bool items_are_short_ = false;
+  pa_outcome common_{};  // of the chunk: all but index, value and key
+  bool announces_;       // on_result or on_progress, until one of them fails
   bool over_ = false;
   bool let_go_ = false;
   uint64_t announced_ = 0;
-  void* none_ = nullptr;
-
-  // Takers come and go: while the consumer helps there is one less.
-  alignas(64) std::atomic<uint32_t> wanted_takers_;
-  std::atomic<uint32_t> takers_{0};
-  std::atomic<pa::nanos> consumer_seen_{0};
+  void* none_ = nullptr;  // the value of an item that failed
 };

@@ -61,7 +61,6 @@ bool Worker::use_lease() noexcept {
 Take Worker::visit() noexcept {
   now_ = os::now();
   lease_.visits = true;
-  lease_.fetches = run_.is_inline();  // a source may block, and somebody who has other things to do must not wait for it
   Wake wakes;
   const Take take = run_.job.take(now_, lease_, wakes);
   run_.wake(wakes);
@@ -89,6 +88,7 @@ void Worker::fetch() noexcept {
   now_ = os::now();
   Wake wakes;
   const bool admitted = run_.job.supply(now_, got, end, lease_.cookie, wakes);
+  wakes.i_look_myself();
   run_.wake(wakes);
   if (!admitted && run_.work().from_source()) run_.refuse_inputs(lease_, first, got);
 }
@@ -416,6 +416,7 @@ void Worker::settle_lease(uint64_t done_until) noexcept {
   const uint64_t first = lease_.first, done = done_until - first;
   Wake wakes;
   run_.job.complete(now_, lease_, done, *this, wakes);
+  if (!run_.work().source.release_item) wakes.i_look_myself();
   run_.wake(wakes);
   if (lease_.revoked) return drop_revoked(done_until);
   run_.release_items(lease_, first, done);

@@ -23,7 +23,7 @@ constexpr nanos kSentinelStays = 20'000'000;  // after the last of them
 struct Request {
   PoolTask* task;
   uint32_t count;
-  int cpu = -1;  // of whoever asked
+  int cpu = -1;  // of whoever asked: where a thread that is woken should not stay
 };
 
 class Pool {
@@ -261,6 +261,7 @@ bool Pool::claim(PoolTask*& task, int& cpu, uint32_t& seen) {
   if (requests_.empty()) return false;
   task = requests_.front().task;
   cpu = requests_.front().cpu;
+  if (!task->submitter_works()) requests_.front().cpu = -1;  // the others may have that CPU
   task->claimed();
   if (--requests_.front().count == 0) requests_.pop_front();
   wanted_.fetch_sub(1, std::memory_order_seq_cst);

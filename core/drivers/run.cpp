@@ -5,7 +5,8 @@
 namespace pa {
 namespace {
 
-// A sleep costs the sleeper and the waker several microseconds each: look for so long whether it is over already.
+// A sleep costs the sleeper and the waker several microseconds each: look for so long whether it is over already, unless that
+// takes a CPU away from a thread that has work.
 constexpr nanos kSpin = 20'000;
 // The kernel wakes late by about this much; where a sleep of known length is to end on time, the rest is spun.
 constexpr nanos kLateWake = 50'000;
@@ -48,38 +49,45 @@ void Run::become_quiescent() noexcept {
 // ---------------------------------------------------------------------------------------------------------- sleeping
 
 // False: `until` has come.
-bool Run::sleep(std::atomic<uint32_t>& epoch, std::atomic<uint32_t>& sleepers, uint32_t seen, nanos now,
-                nanos until) noexcept {
+bool Run::sleep(WaitPoint& point, uint32_t seen, nanos now, nanos until) noexcept {
+  const JobConfig& config = job.config();
+  const uint32_t threads = config.workers + (config.stream ? 1 : 0);  // a consumer is none of the workers
   const bool timed = until != kNever;
   nanos spin_until = now;
   if (timed && until - now <= kLateWake)
     spin_until = until;
-  else if (!timed && job.config().workers <= job.config().cpus)
+  else if (!timed && threads <= config.cpus)
     spin_until = now + kSpin;
   while (now < spin_until) {
     for (int i = 0; i < 16; i++) {
-      if (epoch.load(std::memory_order_acquire) != seen) return true;
+      if (point.epoch.load(std::memory_order_acquire) != seen) return true;
       os::cpu_relax();
     }
     now = os::now();
   }
   if (now >= until) return false;
   const bool on_time = timed && until - now <= kPacing;
-  sleepers.fetch_add(1, std::memory_order_seq_cst);
-  if (epoch.load(std::memory_order_seq_cst) == seen) {
+  point.sleepers.fetch_add(1, std::memory_order_seq_cst);
+  if (point.epoch.load(std::memory_order_seq_cst) == seen) {
     if (on_time)
-      os::futex_wait_precisely(epoch, seen, now, until - kLateWake);
+      os::futex_wait_precisely(point.epoch, seen, now, until - kLateWake);
     else
-      os::futex_wait(epoch, seen, now, until);
+      os::futex_wait(point.epoch, seen, now, until);
   }
-  sleepers.fetch_sub(1, std::memory_order_seq_cst);
+  point.sleepers.fetch_sub(1, std::memory_order_seq_cst);
   return true;
+}
+
+// Returns how many were asleep, and are woken.
+uint32_t Run::rouse(WaitPoint& point, uint32_t count) noexcept {
+  point.epoch.fetch_add(1, std::memory_order_seq_cst);
+  return point.sleepers.load(std::memory_order_seq_cst) ? os::futex_wake(point.epoch, count) : 0;
 }
 
 void Run::wake(Wake& wake) noexcept {
   if (wake.takers) {
-    taker_epoch_.fetch_add(1, std::memory_order_seq_cst);
-    if (taker_sleepers_.load(std::memory_order_seq_cst)) os::futex_wake(taker_epoch_, wake.takers);
+    const uint32_t woken = rouse(takers_, wake.takers);
+    if (woken < wake.takers) rouse(spares_, wake.takers - woken);
   }
   // Once all is resolved the owner only waits for the others to leave, and the last of them wakes it.
   const JobConfig& config = job.config();
@@ -89,15 +97,16 @@ void Run::wake(Wake& wake) noexcept {
 }
 
 void Run::wake_owner() noexcept {
-  owner_epoch_.fetch_add(1, std::memory_order_seq_cst);
-  if (owner_sleepers_.load(std::memory_order_seq_cst)) os::futex_wake(owner_epoch_, UINT32_MAX);
+  rouse(owner_, UINT32_MAX);
   if (const int fd = owner_fd_.load(std::memory_order_seq_cst); fd >= 0) os::set_event(fd);
 }
 
 // May run in a signal handler.
 void Run::notified() noexcept {
-  taker_epoch_.fetch_add(1, std::memory_order_seq_cst);
-  os::futex_wake(taker_epoch_, UINT32_MAX);
+  for (WaitPoint* point : {&takers_, &spares_}) {
+    point->epoch.fetch_add(1, std::memory_order_seq_cst);
+    os::futex_wake(point->epoch, UINT32_MAX);
+  }
   wake_owner();
 }
 
@@ -124,19 +133,17 @@ bool Run::rearm_owner_fd() noexcept {
 
 Take Run::next(Lease& lease, nanos& now) noexcept {
   for (;;) {
-    const uint32_t seen = taker_epoch_.load(std::memory_order_seq_cst);
-    if (dismisses_taker(now)) {
-      Wake wakes;
-      job.leave(lease, wakes);
-      wake(wakes);
-      return Take::done;
-    }
+    const uint32_t seen = takers_.epoch.load(std::memory_order_seq_cst);
+    const uint32_t seen_as_spare = spares_.epoch.load(std::memory_order_seq_cst);
     if (now >= call_helpers_at_.load(std::memory_order_relaxed)) call_helpers();
     Wake wakes;
     const Take take = job.take(now, lease, wakes);
     if (wakes) wake(wakes);
     if (take != Take::again) return take;
-    sleep(taker_epoch_, taker_sleepers_, seen, now, lease.come_back);
+    if (lease.spare)
+      sleep(spares_, seen_as_spare, now, lease.come_back);
+    else
+      sleep(takers_, seen, now, lease.come_back);
     now = os::now();
   }
 }
@@ -151,6 +158,7 @@ void Run::call_helpers() noexcept {
 nanos Run::conduct(const Plan& plan, nanos now) noexcept {
   uint32_t coming = 0;
   helpers_ = plan.helpers;
+  owner_works_ = plan.owner_works;
   const bool little = plan.helpers && plan.expected_ns != 0 && plan.expected_ns < kWorthWakingFor;
   const bool back_to_back = now - last_run_over.load(std::memory_order_relaxed) < kBackToBack;
   if (plan.owner_works && little && !back_to_back && !pool::has_waiting_thread() && pool::submit_later(*this, now)) {
@@ -161,7 +169,7 @@ nanos Run::conduct(const Plan& plan, nanos now) noexcept {
   if (plan.owner_works || !coming) take_part(now);  // where no thread can be made, the owner does it all
   const bool may_end_early = job.config().deadline != kNever || job.config().stop;
   for (;;) {
-    const uint32_t seen = owner_epoch_.load(std::memory_order_seq_cst);
+    const uint32_t seen = owner_epoch();
     attend();
     if (job.all_resolved() && !may_end_early) break;
     now = os::now();
@@ -169,7 +177,7 @@ nanos Run::conduct(const Plan& plan, nanos now) noexcept {
     const bool over = job.poll(now, wakes) != End::none || job.all_resolved();
     if (wakes) wake(wakes);
     if (over) break;
-    sleep(owner_epoch_, owner_sleepers_, seen, now, job.config().deadline);
+    sleep(owner_, seen, now, job.config().deadline);
   }
   if (came() <= plan.helpers) pool::withdraw(*this);  // somebody may still come
   if (!job.config().detachable || job.all_resolved()) await_others();
@@ -183,10 +191,10 @@ nanos Run::conduct(const Plan& plan, nanos now) noexcept {
 
 void Run::await_others() noexcept {
   for (;;) {
-    const uint32_t seen = owner_epoch_.load(std::memory_order_seq_cst);
+    const uint32_t seen = owner_epoch();
     attend();
     if (!others_active()) return;
-    sleep(owner_epoch_, owner_sleepers_, seen, os::now(), kNever);
+    sleep(owner_, seen, os::now(), kNever);
   }
 }
 

@@ -51,16 +51,12 @@ class Run : public PoolTask, private Listener {
 
   // For the owner: what it has to do for the user, such as callbacks. Called between its sleeps.
   virtual void attend() noexcept {}
-  // Are there more takers than needed? Then this one goes. Asked before each take.
-  virtual bool dismisses_taker(nanos) noexcept { return false; }
   // Nothing will touch what belongs to the user any more. Called exactly once.
   virtual void quiescent() noexcept {}
 
   // Like takers, the owner reads its epoch before it looks whether it has to sleep.
-  uint32_t owner_epoch() const { return owner_epoch_.load(std::memory_order_seq_cst); }
-  void sleep_as_owner(uint32_t seen, nanos now, nanos until) noexcept {
-    sleep(owner_epoch_, owner_sleepers_, seen, now, until);
-  }
+  uint32_t owner_epoch() const { return owner_.epoch.load(std::memory_order_seq_cst); }
+  void sleep_as_owner(uint32_t seen, nanos now, nanos until) noexcept { sleep(owner_, seen, now, until); }
   // A descriptor that is readable when the owner was woken since rearm_owner_fd(). -1 with errno if there can be none.
   int owner_fd() noexcept;
   bool rearm_owner_fd() noexcept;  // false: there is none
@@ -78,15 +74,23 @@ class Run : public PoolTask, private Listener {
   void unclaimed() noexcept override;
   void work() noexcept override;
   bool brisk() const noexcept override { return job.config().workers <= job.config().cpus; }
+  bool submitter_works() const noexcept override { return owner_works_; }
   bool left() noexcept override;
   void finish() noexcept override;
   void notified() noexcept override;
   void become_quiescent() noexcept;
   void call_helpers() noexcept;
   void wake_owner() noexcept;
-  bool sleep(std::atomic<uint32_t>& epoch, std::atomic<uint32_t>& sleepers, uint32_t seen, nanos now, nanos until) noexcept;
+  // Whoever is to sleep reads the epoch before it looks whether there is something to do.
+  struct WaitPoint {
+    std::atomic<uint32_t> epoch{0};
+    std::atomic<uint32_t> sleepers{0};
+  };
+  bool sleep(WaitPoint& point, uint32_t seen, nanos now, nanos until) noexcept;
+  static uint32_t rouse(WaitPoint& point, uint32_t count) noexcept;
 
   bool listening_ = false;
+  bool owner_works_ = false;
   uint32_t helpers_ = 0;
   std::atomic<int> owner_fd_{-1};
   // All that threads write when they come, sleep, wake and go is on one cache line: in a short run each of those that has to
@@ -94,10 +98,7 @@ class Run : public PoolTask, private Listener {
   alignas(64) std::atomic<uint32_t> references_{1};
   std::atomic<uint32_t> active_{1};
   std::atomic<uint32_t> came_{1};
-  std::atomic<uint32_t> taker_epoch_{0};
-  std::atomic<uint32_t> taker_sleepers_{0};
-  std::atomic<uint32_t> owner_epoch_{0};
-  std::atomic<uint32_t> owner_sleepers_{0};
+  WaitPoint takers_, spares_, owner_;
   std::atomic<bool> detached_{false};
   std::atomic<nanos> call_helpers_at_{kNever};  // the owner works alone so far
 };

@@ -38,6 +38,7 @@ TEST(an_endless_source_is_read_for_as_long_as_one_likes) {
     stream_init(&s, UINT64_MAX, 0);
     s.options.ordered = ordered;
     s.options.workers = 3;
+    s.options.window = 10000;
     stream_open(&s, store);
     while (s.count < 50000 && stream_next(&s) == PA_STATUS_OK) continue;
     CHECK_EQ(s.count, 50000);

@@ -256,7 +256,7 @@ static void run_living(uint64_t n, uint64_t window, uint32_t ordered, int64_t mo
 
 TEST(a_million_items_live_in_a_window) {
   for (uint32_t ordered = 0; ordered <= 1; ordered++) {
-    run_living(1000000, 0, ordered, 65536 + 1);  // what was handed out first is buried after the next is pulled
+    run_living(1000000, 0, ordered, 262144 + 1);  // what was handed out first is buried after the next is pulled
     run_living(100000, 100, ordered, 100 + 1);
   }
 }

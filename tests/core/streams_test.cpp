@@ -1,52 +1,15 @@
 // Streams: what is done goes to a consumer, once and in the promised order; he makes room by coming back; after the end he
-// still gets what was done. And jobs with more takers than workers.
+// still gets what was done.
 #include <algorithm>
-#include <memory>
 #include <numeric>
 
 #include "core/job.hpp"
-#include "stage.hpp"
+#include "stream_stage.hpp"
 
 namespace pa {
 namespace {
 
 constexpr nanos kMillisecond = 1'000'000;
-
-using Indices = std::vector<uint64_t>;
-
-// Every item is a lease of its own, so that a test says which of them is done when.
-JobConfig singly(JobConfig config, bool ordered = false) {
-  config.fixed_lease = 1;
-  config.batch_max = 1;
-  config.ordered = ordered;
-  return config;
-}
-
-// A stage with a taker for each item: item i is leased to takers[i].
-struct Play : Stage {
-  Play(const JobConfig& config, size_t count) : Stage(config) {
-    for (size_t i = 0; i < count; i++) {
-      takers.push_back(std::make_unique<Lease>());
-      EXPECT_EQ(take(*takers[i]), Take::lease);
-      EXPECT_EQ(takers[i]->first, i);
-    }
-  }
-  void succeed(size_t index) { complete(*takers[index]); }
-  Verdict fail_for_good(size_t index) {
-    const Verdict verdict = fail(*takers[index], {.retryable = false});
-    if (!takers[index]->revoked) complete(*takers[index], 0);
-    return verdict;
-  }
-  std::vector<std::unique_ptr<Lease>> takers;
-};
-
-// What the consumer is handed out now, index by index.
-Indices handed_out(Stage& stage) {
-  Indices indices;
-  while (stage.next() == Next::chunk)
-    for (uint64_t i = 0; i < stage.chunk.count; i++) indices.push_back(stage.chunk.first + i);
-  return indices;
-}
 
 Indices drained(Stage& stage) {
   Indices indices;
@@ -190,14 +153,14 @@ TEST(Stream, WithoutAWindowItSuitsTheLeases) {
   }
 }
 
-TEST(Stream, WithoutAWindowItHasAtMost65536Items) {
+TEST(Stream, WithoutAWindowItHasAtMost262144Items) {
   JobConfig config = stream_of(1'000'000, 100);
   config.fixed_lease = 1'000;
-  EXPECT_EQ(admitted_in_vain(config), 65'536u);
+  EXPECT_EQ(admitted_in_vain(config), 262'144u);
 }
 
 TEST(Stream, WithoutAWindowEachOfManyWorkersHasTwo) {
-  EXPECT_EQ(admitted_in_vain(singly(stream_of(1'000'000, 50'000))), 100'000u);
+  EXPECT_EQ(admitted_in_vain(singly(stream_of(1'000'000, 200'000))), 400'000u);
 }
 
 // The first lease is one batch: a window that held no whole one would admit nothing for ever.
@@ -222,7 +185,7 @@ TEST(Stream, NoLeaseHasMoreThanItsShareOfTheWindow) {
     stage.complete(lease);
     handed_out(stage);
   }
-  EXPECT_EQ(largest, 65'536u / 8);
+  EXPECT_EQ(largest, 262'144u / 8);
 }
 
 // ---------------------------------------------------------------- failures
@@ -553,19 +516,6 @@ TEST(Stream, WhatWasCompletedAndNotHandedOutIsDrained) {
 
 // ---------------------------------------------------------------- cookies
 
-JobConfig fetched_stream(uint32_t workers = 1) {
-  JobConfig config = source_of(kUnsized, workers);
-  config.stream = true;
-  config.window = 100;
-  return config;
-}
-
-JobConfig pushed_stream(uint32_t workers = 1) {
-  JobConfig config = fetched_stream(workers);
-  config.pushed = true;
-  return config;
-}
-
 TEST(Stream, ACookieComesBackWithLeaseAndChunk) {
   Stage stage{fetched_stream()};
   Lease lease;
@@ -660,198 +610,6 @@ TEST(Stream, ACookieComesBackWithWhatIsRevokedOrDrained) {
   for (const Unrun& unrun : stage.drain()) cookies.push_back(unrun.cookie);
   std::sort(cookies.begin(), cookies.end());
   EXPECT_EQ(cookies, (Indices{1, 2, 4}));
-}
-
-// ---------------------------------------------------------------- inputs that are pushed
-
-TEST(Stream, PushedInputsAreNotPulled) {
-  Stage stage{pushed_stream()};
-  Lease lease;
-  ASSERT_EQ(stage.take(lease), Take::again);
-  EXPECT_TRUE(stage.admit(3, false));
-  EXPECT_EQ(stage.wake.takers, 1u);
-  EXPECT_EQ(stage.take(lease), Take::lease);
-}
-
-TEST(Stream, ThereIsRoomForAsManyInputsAsTheWindowHas) {
-  JobConfig config = pushed_stream();
-  config.window = 4;
-  Stage stage{config};
-  EXPECT_EQ(stage.job.room_for_inputs(), 4u);
-  ASSERT_TRUE(stage.admit(3, false));
-  EXPECT_EQ(stage.job.room_for_inputs(), 1u);
-  Lease lease;
-  ASSERT_EQ(stage.take(lease), Take::lease);
-  stage.complete(lease);
-  ASSERT_EQ(stage.next(), Next::chunk);
-  EXPECT_EQ(stage.job.room_for_inputs(), 1u) << "the consumer still has it";
-  ASSERT_EQ(stage.next(), Next::again);
-  EXPECT_EQ(stage.job.room_for_inputs(), 2u);
-}
-
-TEST(Stream, AfterTheLastInputThereIsNoRoom) {
-  Stage stage{pushed_stream()};
-  ASSERT_TRUE(stage.admit(1, true));
-  EXPECT_EQ(stage.job.room_for_inputs(), 0u);
-  EXPECT_FALSE(stage.admit(1, false));
-  Lease lease;
-  ASSERT_EQ(stage.take(lease), Take::lease);
-  stage.complete(lease);
-  EXPECT_EQ(stage.job.end(), End::completed);
-  EXPECT_EQ(handed_out(stage), (Indices{0}));
-}
-
-TEST(Stream, TheEndOfPushedInputsMayComeAlone) {
-  Stage stage{pushed_stream()};
-  ASSERT_TRUE(stage.admit(1, false));
-  Lease lease;
-  ASSERT_EQ(stage.take(lease), Take::lease);
-  stage.complete(lease);
-  ASSERT_EQ(handed_out(stage), (Indices{0}));
-  ASSERT_TRUE(stage.admit(0, true));
-  EXPECT_TRUE(stage.wake.owner);
-  EXPECT_EQ(stage.next(), Next::done);
-  EXPECT_EQ(stage.job.end(), End::completed);
-}
-
-TEST(Stream, AfterTheEndNothingIsAdmitted) {
-  Stage stage{pushed_stream()};
-  stage.end_as(End::cancelled);
-  EXPECT_EQ(stage.job.room_for_inputs(), 0u);
-  EXPECT_FALSE(stage.admit(1, false));
-  EXPECT_EQ(stage.drained_count(), 0u);
-  EXPECT_TRUE(stage.job.settled());
-}
-
-// The pusher may bring more than there is room for; then nothing more is admitted until it is.
-TEST(Stream, MoreInputsThanThereIsRoomForMayBePushed) {
-  JobConfig config = pushed_stream();
-  config.window = 100;
-  config.chunk = 2;
-  config.fixed_lease = 10;
-  Stage stage{config};
-  ASSERT_TRUE(stage.admit(5, false));
-  EXPECT_EQ(stage.job.room_for_inputs(), 1u) << "the rest of the third chunk";
-  Lease lease;
-  ASSERT_EQ(stage.take(lease), Take::lease);
-  stage.complete(lease);
-  EXPECT_EQ(stage.job.room_for_inputs(), 1u);
-}
-
-// ---------------------------------------------------------------- more takers than workers
-
-JobConfig gated(uint64_t count, uint32_t workers) {
-  JobConfig config = array_of(count, workers);
-  config.gated = true;
-  return config;
-}
-
-TEST(Gated, ThereAreNeverMoreLeasesOutThanWorkers) {
-  for (JobConfig config : {gated(100, 2), stream_of(100, 2)}) {
-    Stage stage{config};
-    std::vector<Lease> takers(5);
-    for (size_t i = 0; i < takers.size(); i++) EXPECT_EQ(stage.take(takers[i]), i < 2 ? Take::lease : Take::again);
-    stage.complete(takers[0]);
-    EXPECT_EQ(stage.take(takers[4]), Take::lease);
-    EXPECT_EQ(stage.take(takers[0]), Take::again);
-  }
-}
-
-TEST(Gated, APlaceThatBecomesFreeWakesOne) {
-  Stage stage{gated(100, 1)};
-  Lease holder, first, second;
-  ASSERT_EQ(stage.take(holder), Take::lease);
-  ASSERT_EQ(stage.take(first), Take::again);
-  ASSERT_EQ(stage.take(second), Take::again);
-  EXPECT_EQ(first.come_back, kNever);
-  stage.complete(holder);
-  EXPECT_EQ(stage.wake.takers, 1u);
-  ASSERT_EQ(stage.take(second), Take::lease);
-  stage.complete(second, 0);  // it leaves with its lease in hand
-  EXPECT_EQ(stage.wake.takers, 1u);
-  ASSERT_EQ(stage.take(first), Take::lease);
-}
-
-TEST(Gated, WhoeverLeavesWakesAnother) {
-  Stage stage{gated(100, 1)};
-  Lease holder, woken, other;
-  ASSERT_EQ(stage.take(holder), Take::lease);
-  ASSERT_EQ(stage.take(woken), Take::again);
-  ASSERT_EQ(stage.take(other), Take::again);
-  stage.complete(holder);
-  ASSERT_EQ(stage.wake.takers, 1u);
-  Wake wake;
-  stage.job.leave(woken, wake);
-  EXPECT_EQ(wake.takers, 1u);
-  EXPECT_EQ(stage.take(other), Take::lease);
-}
-
-// ---------------------------------------------------------------- who is woken
-
-TEST(Stream, TheConsumerIsWokenWhenHeWaitsAndOnlyThen) {
-  Play play{singly(stream_of(100, 4)), 4};
-  play.succeed(0);
-  EXPECT_FALSE(play.wake.owner) << "he has not come yet";
-  ASSERT_EQ(handed_out(play), (Indices{0}));
-  play.succeed(1);
-  EXPECT_TRUE(play.wake.owner);
-  play.succeed(2);
-  EXPECT_FALSE(play.wake.owner) << "he was told";
-  ASSERT_EQ(handed_out(play), (Indices{1, 2}));
-  play.fail_for_good(3);
-  EXPECT_EQ(handed_out(play), (Indices{3}));
-}
-
-TEST(Stream, AFailureWakesTheConsumer) {
-  Play play{singly(stream_of(100, 1)), 1};
-  ASSERT_EQ(play.next(), Next::again);
-  play.fail(*play.takers[0], {.retryable = false});
-  EXPECT_TRUE(play.wake.owner);
-}
-
-TEST(Stream, OrderedTheConsumerIsWokenWhenItIsTheTurn) {
-  Play play{singly(stream_of(100, 3), true), 3};
-  ASSERT_EQ(play.next(), Next::again);
-  play.succeed(1);
-  EXPECT_FALSE(play.wake.owner);
-  play.succeed(0);
-  EXPECT_TRUE(play.wake.owner);
-}
-
-TEST(Stream, TheConsumerIsWokenWhenItIsOver) {
-  Play play{singly(stream_of(1, 1)), 1};
-  ASSERT_EQ(play.next(), Next::again);
-  play.succeed(0);
-  EXPECT_TRUE(play.wake.owner);
-  ASSERT_EQ(handed_out(play), (Indices{0}));
-
-  Stage idle{stream_of(100)};
-  ASSERT_EQ(idle.next(), Next::again);
-  idle.end_as(End::cancelled);
-  EXPECT_TRUE(idle.wake.owner);
-  EXPECT_EQ(idle.next(), Next::done);
-}
-
-// A lease of many short items meets slow ones: those that are done must not wait for the others.
-TEST(Stream, WhatTheConsumerWaitsForIsHandedOverBeforeALongLeaseIsOver) {
-  JobConfig config = stream_of(100);
-  config.fixed_lease = 10;
-  Stage stage{config};
-  Lease lease;
-  ASSERT_EQ(stage.take(lease), Take::lease);
-  stage.now += config.lease_target_ns;
-  EXPECT_FALSE(stage.job.needs_step(stage.now, lease)) << "nobody waits";
-  ASSERT_EQ(stage.next(), Next::again);
-  EXPECT_TRUE(stage.job.needs_step(stage.now, lease));
-  EXPECT_FALSE(stage.job.needs_step(stage.now - 1, lease)) << "a lease that is as long as it should be is not cut";
-  ASSERT_TRUE(stage.step(lease, 3));
-  EXPECT_TRUE(stage.wake.owner);
-  EXPECT_FALSE(stage.job.needs_step(stage.now, lease));
-  EXPECT_EQ(handed_out(stage), (Indices{0, 1, 2}));
-  stage.now += config.lease_target_ns;
-  EXPECT_TRUE(stage.job.needs_step(stage.now, lease));
-  stage.job.abandon();
-  EXPECT_FALSE(stage.job.needs_step(stage.now, lease)) << "nobody waits any more";
 }
 
 }  // namespace

@@ -603,15 +603,15 @@ PA_EXPORT void pa_result_free(pa_result *result);
  *     pa_iter_close(iter);
  *
  * All options hold, with these meanings. window: items that are admitted and not yet handed out, at most; what the last call
- * handed out counts until the next call. 0 is automatic: 16 leases for each worker, at most 65536 items, but two batches
+ * handed out counts until the next call. 0 is automatic: 16 leases for each worker, at most 262144 items, but two batches
  * of batch.max_items for each worker at least. ordered: in order of
  * the inputs, where an item that takes long holds up those behind it, and when the window is full the source, too.
  * timeout_ns: from pa_iter_open on. max_errors: the stream ends with the failure that reaches it. on_result, then on_progress:
  * in pa_iter_next, before it hands an item out; total is the source's size_hint, or the number admitted so far. After an early
  * end what is done, or running and waited for, is still handed out; what never ran gets no outcome. release_value is called
  * for values that were never handed out.
- * Threads: pa_iter_* calls on one iter must not overlap; any thread may make them. While short items run (below 50 us, no
- * timeout, stop, callback or worker_start) the thread that waits in pa_iter_next runs items, too. */
+ * Threads: pa_iter_* calls on one iter must not overlap; any thread may make them. Items run on threads of libpa, not on the
+ * one that waits in pa_iter_next (but with PA_EXECUTOR_INLINE only there). */
 typedef struct pa_iter pa_iter;
 
 /* Checks all arguments, and starts. The source is pulled from now on, a window ahead of pa_iter_next.

@@ -48,7 +48,7 @@ uint64_t Ledger::window() const {
   if (!config_.stream) return UINT64_MAX;
   const uint64_t lease = std::max(largest_lease_, config_.batch_max);
   const uint64_t two_each = 2 * uint64_t{config_.workers} * std::max<uint64_t>(1, config_.batch_max);
-  return std::max(two_each, std::min<uint64_t>(65'536, 16 * uint64_t{config_.workers} * lease));
+  return std::max(two_each, std::min<uint64_t>(262'144, 16 * uint64_t{config_.workers} * lease));
 }
 
 void Ledger::supplied(nanos now, uint64_t count, bool end, uint64_t cookie) {
