@@ -109,18 +109,11 @@ static int32_t first_waits_at_gate(void* ctx, void* item, void** value, pa_call*
   return store(ctx, item, value, call);
 }
 
-static int32_t never(void* ctx, uint64_t done, uint64_t total) {
-  (void)ctx, (void)done, (void)total;
-  return 0;
-}
-
-// With a callback the consumer runs no item: it can open the gate.
 TEST(in_completion_order_a_straggler_holds_up_nobody) {
   counter_reset(&gate);
   stream s;
   stream_init(&s, 1000, 0);
   s.options.workers = 2;
-  s.options.on_progress = never;
   stream_open(&s, first_waits_at_gate);
   for (int i = 1; i < 1000; i++) {
     if (!CHECK_EQ(stream_next(&s), PA_STATUS_OK)) break;
@@ -140,7 +133,6 @@ TEST(in_input_order_all_wait_for_the_straggler) {
   stream_init(&s, 1000, 0);
   s.options.workers = 2;
   s.options.ordered = 1;
-  s.options.on_progress = never;
   s.options.window = 50;
   stream_open(&s, first_waits_at_gate);
   WAIT_UNTIL(ledger_total(s.l.calls, 1000) >= 30);

@@ -205,7 +205,7 @@ static int32_t pull_one_when_supplied(void* ctx, void** items, size_t max, size_
   return stream_pull(s, items, 1, got);
 }
 
-// The one taker that a helping consumer leaves must not be found in the source while an item is due.
+// The one worker must not be found in the source while an item is due.
 TEST(a_source_that_blocks_keeps_no_retry_from_a_consumer_who_polls) {
   counter_reset(&supply);
   for (int i = 0; i < 1000; i++) counter_up(&supply);
@@ -217,7 +217,7 @@ TEST(a_source_that_blocks_keeps_no_retry_from_a_consumer_who_polls) {
   s.options.retry.backoff_ns = 100 * MICROSECONDS;
   stream_open(&s, store_and_fail_tenths);
   const int fd = fd_of(&s);
-  while (s.count < 900) CHECK_EQ(stream_next(&s), PA_STATUS_OK);  // helps
+  while (s.count < 900) CHECK_EQ(stream_next(&s), PA_STATUS_OK);
   CHECK_EQ(poll_and_read(&s, fd, 1000), PA_STATUS_OK);
   for (int i = 1000; i < 1200; i++) {
     counter_up(&supply);
