@@ -19,7 +19,7 @@ struct pa_iter final : pa::Record {
   int32_t fd(pa_error* error) noexcept;
   void close() noexcept;
 
-  int32_t end() const { return over_ ? public_end() : PA_END_NONE; }
+  int32_t end() const { return over_ ? pa::public_end(job.end()) : PA_END_NONE; }
   uint64_t batch_size() const { return work_.kind == pa::Kind::batch ? job.batch_size() : 0; }
 
  private:

@@ -12,15 +12,11 @@ namespace {
 
 constexpr uint64_t kMostInputs = uint64_t{1} << 62;  // indices must not wrap around
 
-std::unique_ptr<pa_limiter> make_own_limiter(const pa::Settings& settings) {
-  return settings.rate.count > 0 ? std::make_unique<pa_limiter>(settings.own_rate) : nullptr;
-}
-
-pa::JobConfig config_of(const pa::Settings& settings, uint64_t count, uint32_t flags, nanos now, pa_limiter* own) {
+pa::JobConfig config_of(const pa::Settings& settings, uint64_t count, uint32_t flags, nanos now,
+                        const std::unique_ptr<pa_limiter>& own) {
   const auto kind = flags & PA_JOB_BATCH ? pa::Kind::batch : pa::Kind::items;
   const bool fetched = (flags & (PA_JOB_PULL | PA_JOB_PUSH)) || count == PA_UNSIZED;
-  pa_limiter* limiter = own ? own : settings.limiter;
-  pa::JobConfig c = pa::job_config(settings, kind, count, fetched, now, 0, limiter ? &limiter->limiter : nullptr);
+  pa::JobConfig c = pa::job_config(settings, kind, count, fetched, now, 0, pa::limiter_of(settings, own));
   c.pushed = flags & PA_JOB_PUSH;
   c.stream = flags & PA_JOB_STREAM;
   c.ordered = settings.ordered;
@@ -40,8 +36,8 @@ pa_job::pa_job(const pa::Settings& settings, uint64_t count, uint32_t flags, nan
     : settings_(settings),
       flags_(flags),
       // What the analyzer takes for lost belongs to the job. NOLINTNEXTLINE(clang-analyzer-cplusplus.NewDeleteLeaks)
-      own_limiter_(make_own_limiter(settings)),
-      job_(config_of(settings, count, flags, now, own_limiter_.get())) {
+      own_limiter_(pa::make_own_limiter(settings)),
+      job_(config_of(settings, count, flags, now, own_limiter_)) {
   listen();
   // From here on nothing can fail.
   if (settings.limiter) settings.limiter->retain();
@@ -152,7 +148,7 @@ pa_status pa_job::drain(pa_chunk& out) noexcept {
     describe_failure(out);
     return PA_STATUS_OK;
   }
-  out.state = placeholder_state();
+  out.state = pa::state_of_unrun(job_.end());
   // What has failed before comes alone.
   if (unrun->attempts && unrun->count == 1) handed_out_ = notes_.take(unrun->first);
   if (handed_out_) out.code = handed_out_->code;
@@ -165,17 +161,6 @@ std::optional<pa::Unrun> pa_job::next_unrun() noexcept {
   const pa::Unrun unrun = revoked_.back();
   revoked_.pop_back();
   return unrun;
-}
-
-int32_t pa_job::placeholder_state() const noexcept {
-  switch (job_.end()) {
-    case End::timed_out:
-      return PA_ITEM_TIMED_OUT;
-    case End::cancelled:
-      return PA_ITEM_CANCELLED;
-    default:
-      return PA_ITEM_ABORTED;
-  }
 }
 
 // ---------------------------------------------------------------------------------------------------------- anyone

@@ -10,6 +10,7 @@
 #include <optional>
 #include <vector>
 
+#include "capi/src/ends.hpp"
 #include "capi/src/job_events.hpp"
 #include "capi/src/options.hpp"
 #include "core/job.hpp"
@@ -71,7 +72,7 @@ struct pa_job final : pa::Shared {
   pa_status admit(uint64_t got, uint64_t cookie, bool end, pa_progress& out);  // throws std::bad_alloc
   void poll(pa_progress& out) noexcept;
   void progress(pa_progress& out, pa::nanos now, const pa::Wake& wake) const noexcept;
-  int32_t end() const noexcept { return static_cast<int32_t>(job_.end()); }
+  int32_t end() const noexcept { return pa::public_end(job_.end()); }
   void stop() noexcept;
   void close();  // throws std::bad_alloc: then what takers hold was not taken back
   void free() noexcept;
@@ -95,7 +96,6 @@ struct pa_job final : pa::Shared {
 
   std::optional<pa::Unrun> next_unrun() noexcept;
   void describe_failure(pa_chunk& out) noexcept;
-  int32_t placeholder_state() const noexcept;
 
   const pa::Settings settings_;
   const uint32_t flags_;

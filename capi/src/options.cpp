@@ -134,6 +134,14 @@ pa_status read_options(const pa_options* options, Kind kind, bool from_source, S
   return PA_STATUS_OK;
 }
 
+std::unique_ptr<pa_limiter> make_own_limiter(const Settings& settings) {
+  return settings.rate.count > 0 ? std::make_unique<pa_limiter>(settings.own_rate) : nullptr;
+}
+
+Limiter* limiter_of(const Settings& settings, const std::unique_ptr<pa_limiter>& own) {
+  return own ? &own->limiter : settings.limiter ? &settings.limiter->limiter : nullptr;
+}
+
 JobConfig job_config(const Settings& o, Kind kind, uint64_t count, bool fetched, nanos now, nanos cost, Limiter* limiter) {
   const bool is_inline = o.executor == PA_EXECUTOR_INLINE;
   JobConfig c;

@@ -5,14 +5,6 @@
 
 namespace pa {
 
-std::unique_ptr<pa_limiter> make_own_limiter(const Settings& settings) {
-  return settings.rate.count > 0 ? std::make_unique<pa_limiter>(settings.own_rate) : nullptr;
-}
-
-Limiter* limiter_of(const Settings& settings, const std::unique_ptr<pa_limiter>& own) {
-  return own ? &own->limiter : settings.limiter ? &settings.limiter->limiter : nullptr;
-}
-
 Record::Record(const Work& work, const Settings& settings, const JobConfig& config, std::unique_ptr<pa_limiter>&& own)
     : Run(config),
       work_(work),
@@ -62,24 +54,6 @@ pa_status Record::report_failure(pa_error* error) const noexcept {
   if (failure_.status == PA_STATUS_OK) return no_memory(error);  // the job itself ran out of it
   if (error) *error = failure_;
   return failure_.status;
-}
-
-int32_t Record::public_end() const {
-  switch (job.end()) {
-    case End::none:
-      return PA_END_NONE;
-    case End::completed:
-      return PA_END_COMPLETED;
-    case End::timed_out:
-      return PA_END_TIMED_OUT;
-    case End::aborted:
-      return PA_END_ABORTED;
-    case End::cancelled:
-      return PA_END_CANCELLED;
-    case End::failed:
-      return PA_END_FAILED;
-  }
-  return PA_END_NONE;
 }
 
 }  // namespace pa

@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 
+#include "capi/src/ends.hpp"
 #include "capi/src/options.hpp"
 #include "capi/src/storage.hpp"
 #include "core/drivers/run.hpp"
@@ -82,7 +83,6 @@ class Record : public Run, public Shared {
   void take_over() noexcept;
   void take_part(nanos now) noexcept override;
   void quiescent() noexcept override;
-  int32_t public_end() const;  // PA_END_*
   void release_items_of(const Slots& slots) const noexcept {
     if (release_item_)
       for (uint64_t i = 0; i < slots.count; i++) release_item_(release_item_ctx_, slots.items[i]);
@@ -101,9 +101,5 @@ class Record : public Run, public Shared {
   mutable std::mutex failure_mutex_;
   pa_error failure_{};
 };
-
-// The limiter that options.rate asks for, and the one that holds. Throws std::bad_alloc.
-std::unique_ptr<pa_limiter> make_own_limiter(const Settings& settings);
-Limiter* limiter_of(const Settings& settings, const std::unique_ptr<pa_limiter>& own);
 
 }  // namespace pa

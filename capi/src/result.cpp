@@ -14,7 +14,7 @@ bool pa_result::ok() const { return end() == PA_END_COMPLETED && job.failures() 
 uint64_t pa_result::not_ok() const { return job.failures() + unrun_.load(std::memory_order_relaxed); }
 
 uint8_t pa_result::state_at(uint64_t index) const {
-  return index < stored_ ? slots(index, 1).states[0] : placeholder_state();
+  return index < stored_ ? slots(index, 1).states[0] : pa::state_of_unrun(job.end());
 }
 
 void** pa_result::value_slot(uint64_t index) const {
@@ -54,7 +54,7 @@ void pa_result::outcome_at(uint64_t index, pa_outcome& outcome) const {
   outcome = {};
   if (index < stored_) return fill_outcome(index, receipts_.find(index), outcome);
   outcome.index = index;
-  outcome.state = placeholder_state();
+  outcome.state = pa::state_of_unrun(job.end());
   outcome.message = placeholder_message_;
 }
 

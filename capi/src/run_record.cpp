@@ -194,17 +194,6 @@ uint64_t pa_result::known_total() const {
 
 // ---------------------------------------------------------------------------------------------------------- placeholders
 
-uint8_t pa_result::placeholder_state() const {
-  switch (job.end()) {
-    case End::timed_out:
-      return PA_ITEM_TIMED_OUT;
-    case End::cancelled:
-      return PA_ITEM_CANCELLED;
-    default:
-      return PA_ITEM_ABORTED;
-  }
-}
-
 void pa_result::write_placeholder_message() noexcept {
   char* text = placeholder_message_;
   const size_t size = sizeof placeholder_message_;
@@ -252,7 +241,7 @@ void pa_result::release_items(uint64_t first, uint64_t count) noexcept {
 void pa_result::mark_unrun(const pa::Unrun& unrun, bool release) noexcept {
   unrun_.fetch_add(unrun.count, std::memory_order_relaxed);
   if (unrun.first >= stored_) return;  // inputs that a source announced and never delivered have no slot
-  set_states(unrun.first, unrun.count, placeholder_state());
+  set_states(unrun.first, unrun.count, pa::state_of_unrun(job.end()));
   if (unrun.attempts)
     for (uint64_t i = 0; i < unrun.count; i++) notes.write_attempts(unrun.first + i, unrun.attempts);
   if (release) release_items(unrun.first, unrun.count);

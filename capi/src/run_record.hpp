@@ -41,7 +41,7 @@ struct pa_result final : pa::Record {
 
   // ---- outcomes; valid once run() has returned
   uint64_t count() const;
-  int32_t end() const { return public_end(); }
+  int32_t end() const { return pa::public_end(job.end()); }
   bool ok() const;
   uint64_t not_ok() const;
   uint64_t batch_size() const { return work_.kind == pa::Kind::batch ? job.batch_size() : 0; }
@@ -77,7 +77,6 @@ struct pa_result final : pa::Record {
   bool deliver(const pa::Completion& completion) noexcept;
   uint64_t known_total() const;
   void mark_unrun(const pa::Unrun& unrun, bool release) noexcept;
-  uint8_t placeholder_state() const;
   void write_placeholder_message() noexcept;
   void fill_outcome(uint64_t index, const pa::Receipt& receipt, pa_outcome& outcome) const;
 

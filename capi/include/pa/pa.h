@@ -450,8 +450,9 @@ typedef struct pa_options {
   void *release_ctx; /* for both */
 
   /* Called on each worker before its first item of this run, and after its last: for connections and other state of a
-   * thread (keep it in a thread-local variable). With a source there may be one worker more than `workers`. A worker_start that returns non-zero ends the run with PA_END_FAILED and PA_STATUS_WORKER_START; worker_stop
-   * is then not called for that worker. */
+   * thread (keep it in a thread-local variable). With a source, and on a stream, one more thread than `workers` may come, though
+   * never more than that many run items at a time. A worker_start that returns non-zero ends the run with PA_END_FAILED and
+   * PA_STATUS_WORKER_START; worker_stop is then not called for that worker. */
   int32_t (*worker_start)(void *ctx);
   void (*worker_stop)(void *ctx);
   void *worker_ctx;
@@ -603,13 +604,14 @@ PA_EXPORT void pa_result_free(pa_result *result);
  *     pa_iter_close(iter);
  *
  * All options hold, with these meanings. window: items that are admitted and not yet handed out, at most; what the last call
- * handed out counts until the next call. 0 is automatic: 16 leases for each worker, at most 262144 items, but two batches
- * of batch.max_items for each worker at least. ordered: in order of
- * the inputs, where an item that takes long holds up those behind it, and when the window is full the source, too.
+ * handed out counts until the next call. 0 is automatic: as many items as each worker runs in about 3 ms, at least 16 for each
+ * (or two batches of batch.max_items), at most 262144. ordered: in order of the inputs, where an item that takes long holds up
+ * those behind it, and when the window is full the source, too.
  * timeout_ns: from pa_iter_open on. max_errors: the stream ends with the failure that reaches it. on_result, then on_progress:
  * in pa_iter_next, before it hands an item out; total is the source's size_hint, or the number admitted so far. After an early
  * end what is done, or running and waited for, is still handed out; what never ran gets no outcome. release_value is called
- * for values that were never handed out.
+ * for values that were never handed out. Outcomes of items that take microseconds come in bunches, up to about 1 ms after they
+ * were done; those of longer ones at once.
  * Threads: pa_iter_* calls on one iter must not overlap; any thread may make them. Items run on threads of libpa, not on the
  * one that waits in pa_iter_next (but with PA_EXECUTOR_INLINE only there). */
 typedef struct pa_iter pa_iter;
