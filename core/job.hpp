@@ -63,6 +63,7 @@ struct Lease {
   uint32_t attempt = 0;
   nanos first_started = 0;   // start of the first attempt at these indices
   nanos come_back = kNever;  // with Take::again
+  bool soon = false;         // with Take::again: inputs are being pulled, from a source that has been quick so far
   bool revoked = false;      // set by step, fail and complete: the run was detached from this taker; the lease is over, and
                              // first and count still say what it held
   bool spare = false;   // set by take: as many takers as workers are there without it, so that it is the last to be woken

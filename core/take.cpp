@@ -105,6 +105,7 @@ Take Job::take_locked(nanos now, Lease& lease, Wake& wake) {
       finish(End::timed_out, wake);
       return Take::done;
     }
+    lease.soon = pulling_ && !slow_source_;
     parked_.fetch_add(1, kOrdered);
     return park(lease, alarm);
   }

@@ -28,7 +28,7 @@ pa::JobConfig stream_config(const pa::Settings& settings, const pa::Work& work, 
   config.ordered = settings.ordered != 0;
   config.observed = false;  // the consumer sees each item by itself
   config.owner_concludes = settings.on_result || settings.on_progress;
-  config.lease_target_ns *= 4;  // each is pulled and handed over besides; a consumer who waits gets parts of it
+  config.lease_target_ns *= 6;  // each is pulled and handed over besides; a consumer who waits gets parts of it
   config.lease_max = std::min<uint64_t>(config.lease_max, 8192);
   return config;
 }

@@ -49,7 +49,6 @@ struct pa_pending final : pa::PoolTask, pa::Shared {
   void claimed() noexcept override {}
   void unclaimed() noexcept override {}
   bool brisk() const noexcept override { return false; }
-  bool submitter_works() const noexcept override { return true; }
   void work() noexcept override { status_ = run_->run(pa::os::now(), &error_); }
   bool left() noexcept override {
     // Not before: who sees this may drain the pool, which then counts this thread among the idle.

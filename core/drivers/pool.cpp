@@ -261,7 +261,6 @@ bool Pool::claim(PoolTask*& task, int& cpu, uint32_t& seen) {
   if (requests_.empty()) return false;
   task = requests_.front().task;
   cpu = requests_.front().cpu;
-  if (!task->submitter_works()) requests_.front().cpu = -1;  // the others may have that CPU
   task->claimed();
   if (--requests_.front().count == 0) requests_.pop_front();
   wanted_.fetch_sub(1, std::memory_order_seq_cst);

@@ -16,7 +16,6 @@ class PoolTask {
   virtual void unclaimed() noexcept = 0;          // it does not come after all
   virtual void work() noexcept = 0;               // what a thread does for the task
   virtual bool brisk() const noexcept = 0;  // more such work may follow at once: a thread does well to look for it a moment
-  virtual bool submitter_works() const noexcept = 0;  // and so needs its CPU itself
   virtual bool left() noexcept = 0;    // the thread goes; true: it was the last of a detached task, and has to finish it
   virtual void finish() noexcept = 0;  // may take long, and may free the task
 

@@ -1,6 +1,7 @@
 #include "core/drivers/run.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace pa {
 namespace {
@@ -16,6 +17,8 @@ constexpr nanos kPacing = 5'000'000;
 constexpr nanos kWorthWakingFor = 100'000;
 // Unless the last run was over so short a time ago that threads still look for work, and will find the next run, too.
 constexpr nanos kBackToBack = 20'000;
+// How long a taker stays on a CPU that it shares with another.
+constexpr nanos kStay = 500'000;
 
 std::atomic<nanos> last_run_over{0};
 
@@ -49,14 +52,14 @@ void Run::become_quiescent() noexcept {
 // ---------------------------------------------------------------------------------------------------------- sleeping
 
 // False: `until` has come.
-bool Run::sleep(WaitPoint& point, uint32_t seen, nanos now, nanos until) noexcept {
+bool Run::sleep(WaitPoint& point, uint32_t seen, nanos now, nanos until, bool soon) noexcept {
   const JobConfig& config = job.config();
   const uint32_t threads = config.workers + (config.stream ? 1 : 0);  // a consumer is none of the workers
   const bool timed = until != kNever;
   nanos spin_until = now;
   if (timed && until - now <= kLateWake)
     spin_until = until;
-  else if (!timed && threads <= config.cpus)
+  else if (!timed && (threads <= config.cpus || (soon && config.workers <= config.cpus)))
     spin_until = now + kSpin;
   while (now < spin_until) {
     for (int i = 0; i < 16; i++) {
@@ -139,13 +142,29 @@ Take Run::next(Lease& lease, nanos& now) noexcept {
     Wake wakes;
     const Take take = job.take(now, lease, wakes);
     if (wakes) wake(wakes);
+    if (take == Take::lease && job.config().stream && brisk()) keep_apart(lease, now);
     if (take != Take::again) return take;
     if (lease.spare)
       sleep(spares_, seen_as_spare, now, lease.come_back);
     else
-      sleep(takers_, seen, now, lease.come_back);
+      sleep(takers_, seen, now, lease.come_back, std::exchange(lease.soon, false));
     now = os::now();
   }
+}
+
+// All takers start away from their owner's CPU. That of a consumer is free soon, but he keeps waking there, and the kernel takes
+// milliseconds to move somebody: a taker that has met another on its CPU, or misses one that may wait for it, goes elsewhere.
+// Not at once: the first result should find the consumer's CPU free.
+void Run::keep_apart(const Lease& lease, nanos now) noexcept {
+  const int cpu = os::current_cpu();
+  const bool met =
+      cpu == last_cpu_.exchange(cpu, std::memory_order_relaxed) && &lease != last_taker_.load(std::memory_order_relaxed);
+  last_taker_.store(&lease, std::memory_order_relaxed);
+  const bool misses = came() <= job.config().workers;  // the owner counts as one
+  const nanos stay_until = stay_until_.load(std::memory_order_relaxed);
+  if (stay_until != 0 && (now < stay_until || !(met || misses))) return;
+  stay_until_.store(now + kStay, std::memory_order_relaxed);
+  if (stay_until != 0) os::move_off_cpu(cpu);
 }
 
 void Run::call_helpers() noexcept {
@@ -158,7 +177,6 @@ void Run::call_helpers() noexcept {
 nanos Run::conduct(const Plan& plan, nanos now) noexcept {
   uint32_t coming = 0;
   helpers_ = plan.helpers;
-  owner_works_ = plan.owner_works;
   const bool little = plan.helpers && plan.expected_ns != 0 && plan.expected_ns < kWorthWakingFor;
   const bool back_to_back = now - last_run_over.load(std::memory_order_relaxed) < kBackToBack;
   if (plan.owner_works && little && !back_to_back && !pool::has_waiting_thread() && pool::submit_later(*this, now)) {

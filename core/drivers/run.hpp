@@ -74,23 +74,22 @@ class Run : public PoolTask, private Listener {
   void unclaimed() noexcept override;
   void work() noexcept override;
   bool brisk() const noexcept override { return job.config().workers <= job.config().cpus; }
-  bool submitter_works() const noexcept override { return owner_works_; }
   bool left() noexcept override;
   void finish() noexcept override;
   void notified() noexcept override;
   void become_quiescent() noexcept;
   void call_helpers() noexcept;
+  void keep_apart(const Lease& lease, nanos now) noexcept;
   void wake_owner() noexcept;
   // Whoever is to sleep reads the epoch before it looks whether there is something to do.
   struct WaitPoint {
     std::atomic<uint32_t> epoch{0};
     std::atomic<uint32_t> sleepers{0};
   };
-  bool sleep(WaitPoint& point, uint32_t seen, nanos now, nanos until) noexcept;
+  bool sleep(WaitPoint& point, uint32_t seen, nanos now, nanos until, bool soon = false) noexcept;
   static uint32_t rouse(WaitPoint& point, uint32_t count) noexcept;
 
   bool listening_ = false;
-  bool owner_works_ = false;
   uint32_t helpers_ = 0;
   std::atomic<int> owner_fd_{-1};
   // All that threads write when they come, sleep, wake and go is on one cache line: in a short run each of those that has to
@@ -101,6 +100,10 @@ class Run : public PoolTask, private Listener {
   WaitPoint takers_, spares_, owner_;
   std::atomic<bool> detached_{false};
   std::atomic<nanos> call_helpers_at_{kNever};  // the owner works alone so far
+  // Of a stream: who took the last lease, and where.
+  alignas(64) std::atomic<const Lease*> last_taker_{nullptr};
+  std::atomic<int> last_cpu_{-1};
+  std::atomic<nanos> stay_until_{0};
 };
 
 }  // namespace pa

@@ -604,7 +604,7 @@ PA_EXPORT void pa_result_free(pa_result *result);
  *     pa_iter_close(iter);
  *
  * All options hold, with these meanings. window: items that are admitted and not yet handed out, at most; what the last call
- * handed out counts until the next call. 0 is automatic: as many items as each worker runs in about 3 ms, at least 16 for each
+ * handed out counts until the next call. 0 is automatic: as many items as each worker runs in about 5 ms, at least 16 for each
  * (or two batches of batch.max_items), at most 262144. ordered: in order of the inputs, where an item that takes long holds up
  * those behind it, and when the window is full the source, too.
  * timeout_ns: from pa_iter_open on. max_errors: the stream ends with the failure that reaches it. on_result, then on_progress:
