@@ -51,7 +51,7 @@ struct Wake {
   explicit operator bool() const { return takers != 0 || owner; }
   // For a taker that calls take() next, whatever happens: it looks itself, and one fewer needs to be woken for that.
   void i_look_myself() {
-    if (takers != UINT32_MAX && takers != 0) takers--;
+    if (takers != kEveryone && takers != 0) takers--;
   }
 };
 

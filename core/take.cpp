@@ -83,6 +83,7 @@ bool Job::take_from_lanes(nanos now, Lease& lease, Wake& wake) {
 
 // Throws std::bad_alloc, and has then changed nothing.
 Take Job::take_locked(nanos now, Lease& lease, Wake& wake) {
+  lease.soon = false;
   const nanos alarm = next_alarm(now);
   const Pick pick = this->pick(now, lease);
   if (pick.from == From::nowhere) {

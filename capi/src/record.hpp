@@ -36,6 +36,7 @@ class Record : public Run, public Shared {
   const Work& work() const { return work_; }
   const Settings& settings() const { return settings_; }
   bool is_inline() const { return settings_.executor == PA_EXECUTOR_INLINE; }
+  bool releases_items() const { return release_item_ != nullptr; }
   bool has_items() const { return work_.kind != Kind::range; }
   // Somebody waits for every single item: callbacks, a detached owner, a deadline of its own.
   bool commits_each() const { return commits_each_; }
@@ -87,7 +88,6 @@ class Record : public Run, public Shared {
     if (release_item_)
       for (uint64_t i = 0; i < slots.count; i++) release_item_(release_item_ctx_, slots.items[i]);
   }
-  bool releases_items() const { return release_item_ != nullptr; }
 
   const Work work_;
   const Settings settings_;

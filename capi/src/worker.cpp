@@ -416,7 +416,8 @@ void Worker::settle_lease(uint64_t done_until) noexcept {
   const uint64_t first = lease_.first, done = done_until - first;
   Wake wakes;
   run_.job.complete(now_, lease_, done, *this, wakes);
-  if (!run_.work().source.release_item) wakes.i_look_myself();
+  // Unless the user's own code comes first, be it for what is done or, with nothing done, before the first item.
+  if (done && !run_.releases_items()) wakes.i_look_myself();
   run_.wake(wakes);
   if (lease_.revoked) return drop_revoked(done_until);
   run_.release_items(lease_, first, done);

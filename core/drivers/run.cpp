@@ -1,7 +1,6 @@
 #include "core/drivers/run.hpp"
 
 #include <algorithm>
-#include <utility>
 
 namespace pa {
 namespace {
@@ -147,7 +146,7 @@ Take Run::next(Lease& lease, nanos& now) noexcept {
     if (lease.spare)
       sleep(spares_, seen_as_spare, now, lease.come_back);
     else
-      sleep(takers_, seen, now, lease.come_back, std::exchange(lease.soon, false));
+      sleep(takers_, seen, now, lease.come_back, lease.soon);
     now = os::now();
   }
 }

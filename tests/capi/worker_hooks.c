@@ -1,4 +1,6 @@
 // options.worker_start and worker_stop: state that belongs to a thread.
+#include <unistd.h>
+
 #include "support.h"
 
 static __thread uint32_t state_of_this_thread;
@@ -214,4 +216,45 @@ TEST(either_hook_may_be_used_alone) {
   pa_result_free(result);
   CHECK(h.stops >= 1 && h.stops <= 2);
   free(items);
+}
+
+static counter supplied = COUNTER_INIT, ran = COUNTER_INIT, starting = COUNTER_INIT;
+
+// Takes long enough for the other takers to go to sleep.
+static int32_t supply_one_slowly(void* ctx, void** items, size_t max, size_t* got) {
+  (void)ctx, (void)max;
+  usleep(2000);
+  items[0] = &supplied;
+  *got = counter_up(&supplied) == 1;
+  return 0;
+}
+
+static int32_t wait_for_the_item(void* ctx) {
+  (void)ctx;
+  if (counter_up(&starting) == 1) counter_wait(&ran, 1);
+  return 0;
+}
+
+static int32_t note_the_run(void* ctx, void* item, void** value, pa_call* call) {
+  (void)ctx, (void)item, (void)value, (void)call;
+  counter_up(&ran);
+  return 0;
+}
+
+TEST(while_one_worker_starts_another_runs_what_it_was_to_run) {
+  counter_reset(&supplied);
+  counter_reset(&ran);
+  counter_reset(&starting);
+  pa_source source;
+  pa_source_init(&source, sizeof source);
+  source.next = supply_one_slowly;
+  pa_options options = defaults();
+  options.workers = 2;
+  options.window = 1;  // there is nothing else to wake anybody for
+  options.worker_start = wait_for_the_item;
+  pa_result* result;
+  pa_error error;
+  REQUIRE_STATUS(pa_map_source(note_the_run, NULL, &source, &options, &result, &error), PA_STATUS_OK, &error);
+  CHECK_EQ(pa_result_count(result), 1);
+  pa_result_free(result);
 }

@@ -610,8 +610,8 @@ PA_EXPORT void pa_result_free(pa_result *result);
  * timeout_ns: from pa_iter_open on. max_errors: the stream ends with the failure that reaches it. on_result, then on_progress:
  * in pa_iter_next, before it hands an item out; total is the source's size_hint, or the number admitted so far. After an early
  * end what is done, or running and waited for, is still handed out; what never ran gets no outcome. release_value is called
- * for values that were never handed out. Outcomes of items that take microseconds come in bunches, up to about 1 ms after they
- * were done; those of longer ones at once.
+ * for values that were never handed out. Outcomes of items that take less than about 300 us come in bunches, up to about 1 ms
+ * after they were done; those of longer ones at once.
  * Threads: pa_iter_* calls on one iter must not overlap; any thread may make them. Items run on threads of libpa, not on the
  * one that waits in pa_iter_next (but with PA_EXECUTOR_INLINE only there). */
 typedef struct pa_iter pa_iter;
