@@ -38,19 +38,26 @@ uint64_t pa_call_index(const pa_call* call) { return call->index(); }
 
 uint32_t pa_call_attempt(const pa_call* call) { return call->attempt; }
 
-int32_t pa_call_stopped(const pa_call* call) {
-  const pa::Job& job = call->run->job;
-  if (job.end() != pa::End::none) return 1;
-  if (job.config().stop && job.config().stop->requested()) return 1;
-  const pa::nanos deadline = std::min(job.config().deadline, call->deadline);
-  return deadline != pa::kNever && pa::os::now() >= deadline;
+namespace {
+
+bool has_ended(const pa::Job& job) {
+  return job.end() != pa::End::none || (job.config().stop && job.config().stop->requested());
 }
+
+}  // namespace
+
+int32_t pa_call_stopped(const pa_call* call) { return pa_call_remaining_ns(call) == 0; }
 
 int64_t pa_call_remaining_ns(const pa_call* call) {
   const pa::Job& job = call->run->job;
-  if (job.end() != pa::End::none || (job.config().stop && job.config().stop->requested())) return 0;
-  const pa::nanos deadline = std::min(job.config().deadline, call->deadline);
-  return deadline == pa::kNever ? -1 : std::max<pa::nanos>(0, deadline - pa::os::now());
+  pa::nanos remaining = 0;
+  if (!has_ended(job)) {
+    const pa::nanos deadline = std::min(job.config().deadline, call->deadline);
+    if (deadline == pa::kNever) return -1;
+    remaining = std::max<pa::nanos>(0, deadline - pa::os::now());
+  }
+  if (remaining == 0) call->end_span();
+  return remaining;
 }
 
 int32_t pa_call_fail(pa_call* call, int32_t code, const char* message) {

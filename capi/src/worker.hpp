@@ -40,7 +40,7 @@ struct pa_call {
   pa::Record* run = nullptr;
   uint64_t first = 0;             // index of the call's, or of the span's first item
   uint64_t count = 1;             // items of a batch or range call
-  const pa_span* span = nullptr;  // item functions: how far the loop is
+  pa_span* span = nullptr;        // item functions: how far the loop is
   uint32_t attempt = 0;
   pa::nanos deadline = pa::kNever;  // of this attempt
 
@@ -53,6 +53,10 @@ struct pa_call {
   char message[PA_MESSAGE_MAX + 1];
 
   uint64_t index() const { return span ? first + span->at : first; }
+  // The function learns that it is over: the span has no item behind this one.
+  void end_span() const noexcept {
+    if (span) span->count = span->at + 1;
+  }
   void note(const char* text) noexcept;
 };
 

@@ -118,6 +118,37 @@ static int32_t stop_and_succeed(void* ctx, void* item, void** value, pa_call* ca
   return 0;
 }
 
+/* Quick at first, so that several of its items are run between two looks at the clock. Then the first item waits for a stop. */
+typedef struct fickle {
+  pa_stop* stop; /* NULL: be quick */
+  uint32_t calls;
+} fickle;
+
+static int32_t quick_or_stopped(void* ctx, void* item, void** value, pa_call* call) {
+  (void)item, (void)value;
+  fickle* f = ctx;
+  __atomic_add_fetch(&f->calls, 1, __ATOMIC_RELAXED);
+  if (f->stop) pa_stop_request(f->stop);
+  while (f->stop && !pa_call_stopped(call)) {
+  }
+  return 0;
+}
+
+TEST(who_has_seen_a_stop_is_the_last_to_run_however_quick_his_neighbours_are_known_to_be) {
+  pa_options options = defaults();
+  options.workers = 1;
+  fickle f = {0};
+  for (int run = 0; run < 3; run++) pa_result_free(map(quick_or_stopped, &f, 10000, &options));
+  options.stop = f.stop = new_stop();
+  f.calls = 0;
+  pa_result* result = map(quick_or_stopped, &f, 100, &options);
+  CHECK_EQ(f.calls, 1);
+  CHECK_EQ(count_state(result, PA_ITEM_OK), 1);
+  CHECK_EQ(count_state(result, PA_ITEM_CANCELLED), 99);
+  pa_result_free(result);
+  pa_stop_release(f.stop);
+}
+
 TEST(a_stop_while_the_last_call_runs_is_the_reason_though_nothing_is_left_undone) {
   for (int executor = PA_EXECUTOR_THREADS; executor <= PA_EXECUTOR_INLINE; executor++) {
     pa_options options = defaults();

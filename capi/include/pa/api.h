@@ -22,7 +22,7 @@ typedef struct pa_span {
   void *ctx;
   void *const *items; /* of this span */
   void **values;      /* of this span; may be the same array: read an item before you write its value */
-  uint64_t count;     /* items in the span */
+  uint64_t count;     /* items in the span; pa_call_stopped may make it end behind the item that is being run */
   uint64_t at;        /* position being run; where the loop stopped */
   pa_call *call;
   int32_t code;       /* what the function returned last */
@@ -45,9 +45,8 @@ static inline void pa_item_loop(pa_span *span) {
   void *const *const items = span->items;
   void **const values = span->values;
   pa_call *const call = span->call;
-  const uint64_t count = span->count;
   uint64_t i;
-  for (i = span->at; i < count; i++) {
+  for (i = span->at; i < span->count; i++) {
     void *const item = items[i];
     int32_t code;
     values[i] = NULL;
