@@ -165,13 +165,13 @@ TEST(Stream, WithoutAWindowEachOfManyWorkersHasTwo) {
 
 // The first lease is one batch: a window that held no whole one would admit nothing for ever.
 TEST(Stream, WithoutAWindowBatchesFitIn) {
-  JobConfig config = stream_of(1'000'000);
+  JobConfig config = stream_of(10'000'000);
   config.batched = true;
-  config.batch_max = 100'000;
+  config.batch_max = 1'000'000;
   Stage stage{config};
   Lease lease;
   ASSERT_EQ(stage.take(lease), Take::lease);
-  EXPECT_EQ(lease.count, 100'000u);
+  EXPECT_EQ(lease.count, 1'000'000u);
 }
 
 // Items that cost next to nothing: the leases grow, but not so far that one has what all should have.

@@ -166,7 +166,10 @@ nanos nap_after(nanos age, uint64_t size, nanos each, JobConfig config = stream_
 
 TEST(Nap, HeMayTakeOneWhileLeasesAreShort) {
   EXPECT_EQ(nap_after(kSecond, 100, 1'000), 600'000);
-  EXPECT_EQ(nap_after(kSecond, 1, 1'000), 0) << "results come singly: he is to have each at once";
+  JobConfig roomy = stream_of(1'000'000, 2);
+  roomy.window = 100'000;
+  EXPECT_EQ(nap_after(kSecond, 2, 1'000, roomy), 600'000);
+  EXPECT_EQ(nap_after(kSecond, 1, 1'000, roomy), 0) << "results come singly: he is to have each at once";
   EXPECT_EQ(nap_after(kSecond, 100, 7'000), 0) << "to be woken for each costs next to nothing";
 }
 
