@@ -1,0 +1,3 @@
+module example.com/libpa/pa
+
+go 1.23

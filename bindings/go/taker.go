@@ -1,0 +1,384 @@
+package pa
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"example.com/libpa/pa/internal/palow"
+)
+
+const (
+	// Between two readings of the clock, a taker runs about so long: what is stopped meanwhile goes on for that time.
+	blockNs = 5_000
+	// After so long in one lease, it lets libpa see how far it is, and share out the rest.
+	stepNs = 50_000
+)
+
+// Work is what takers do, for items and values of some type.
+type work interface {
+	// run does all of the lease that t holds, from t.next to t.end, and settles it. crashed is not nil if the goroutine that did so
+	// before was ended at t.call.index, by runtime.Goexit.
+	run(t *taker, crashed error)
+	// pull fetches up to most inputs, and says whether these are the last.
+	pull(most uint64) (got uint64, end bool, err error)
+}
+
+// A taker takes leases, one after the other.
+type taker struct {
+	*run
+	work    work
+	lease   *palow.Lease
+	sleeper *sleeper
+	call    call
+	ctx     context.Context // of the calls: &call, or what WorkerStart made of it
+
+	next, end uint64 // what is left of the lease
+	block     uint64 // items that take about blockNs
+	looked    int64  // when the clock was read last
+	stepped   int64  // when libpa was last told how far it is
+
+	records   bool   // nobody else is told what was done: the spans are needed
+	spans     []span // what was done
+	spanFirst uint64 // of the span that is open
+	spanSince int64
+
+	isStarted bool  // by WorkerStart
+	in        stage // whose code is running
+	exited    bool  // the goroutine was ended there, by runtime.Goexit
+}
+
+// A stage is which of the caller's functions a taker is in.
+type stage int
+
+const (
+	inFunction stage = iota
+	inSource
+	inRetryIf
+	inWorkerStart
+	inWorkerStop
+)
+
+// serve is the life of a taker's goroutine.
+func (t *taker) serve() {
+	defer func() {
+		if t.exited {
+			go t.serve() // another one takes its place
+		}
+	}()
+	t.resume()
+	for t.serveOnce() {
+	}
+	t.leave()
+	t.crew.Done()
+}
+
+// serveOnce does one thing. False: there is nothing more to do.
+func (t *taker) serveOnce() bool {
+	seen := t.takers.epoch.Load()
+	switch t.turn() {
+	case statusAgain:
+		t.takers.park(t.sleeper, seen, t.lease.WaitNs)
+	case statusDone:
+		return false
+	}
+	return true
+}
+
+// resume goes on where the goroutine before was ended.
+func (t *taker) resume() {
+	if !t.exited {
+		return
+	}
+	t.exited = false
+	switch t.in {
+	case inSource:
+		t.run.fail(ErrSource, ErrGoexit)
+		t.act(t.supply(0, true))
+	case inWorkerStart:
+		t.refuseToStart(ErrGoexit)
+	case inWorkerStop:
+		t.isStarted = false
+	default:
+		t.work.run(t, ErrGoexit)
+	}
+}
+
+// guard calls a function of the caller's, and returns its panic as an error. If it ends the goroutine, another one takes over.
+func (t *taker) guard(in stage, function func() error) (err error) {
+	returned := false
+	t.in = in
+	defer func() {
+		if returned {
+			t.in = inFunction
+		} else if err = crash(recover()); err == ErrGoexit {
+			t.exited = true
+		} else {
+			t.in = inFunction
+		}
+	}()
+	err = function()
+	returned = true
+	return err
+}
+
+// turn asks libpa for work, and does it. It returns statusAgain, statusDone, or another one if something was done.
+func (t *taker) turn() int32 {
+	status := palow.Pa_job_take(t.job, t.lease)
+	t.passOn()
+	return t.act(status)
+}
+
+func (t *taker) act(status int32) int32 {
+	for status == statusPull {
+		var got uint64
+		var end bool
+		if err := t.guard(inSource, func() (err error) {
+			got, end, err = t.work.pull(t.lease.Count)
+			return err
+		}); err != nil {
+			t.run.failBy(err, ErrSource)
+			end = true
+		}
+		status = t.supply(got, end)
+	}
+	switch status {
+	case statusOK:
+		t.begin()
+	case statusDone:
+		t.noteEnd(End(palow.Pa_job_end(t.job)))
+	}
+	return status
+}
+
+func (t *taker) supply(got uint64, end bool) int32 {
+	last := int32(0)
+	if end {
+		last = 1
+	}
+	status := palow.Pa_job_supply(t.job, t.lease, got, last)
+	t.passOn()
+	return status
+}
+
+// passOn wakes those for whom there may be something now.
+func (t *taker) passOn() {
+	t.takers.wake(t.lease.Wake)
+	if t.lease.WakeConsumer != 0 {
+		t.waiter.wake(1)
+	}
+}
+
+// begin runs a lease.
+func (t *taker) begin() {
+	if !t.isStarted && t.workerStart != nil {
+		if err := t.guard(inWorkerStart, t.startWorker); err != nil {
+			t.refuseToStart(err)
+			return
+		}
+	}
+	t.isStarted = true
+	t.next, t.end = t.lease.First, t.lease.First+t.lease.Count
+	t.call.attempt = int(t.lease.Attempt)
+	t.looked = clock()
+	t.stepped = t.looked
+	t.spanFirst, t.spanSince = t.next, t.looked
+	t.work.run(t, nil)
+}
+
+func (t *taker) startWorker() error {
+	ctx, err := t.workerStart(t.ctx)
+	if err == nil && ctx != nil {
+		t.ctx = ctx
+	}
+	return err
+}
+
+// refuseToStart gives the lease back.
+func (t *taker) refuseToStart(err error) {
+	t.run.fail(ErrWorkerStart, err)
+	palow.Pa_job_complete(t.job, t.lease, 0)
+	t.passOn()
+}
+
+// leave is for the end: there will be no more leases.
+func (t *taker) leave() {
+	if !t.isStarted || t.workerStop == nil {
+		return
+	}
+	err := t.guard(inWorkerStop, func() error {
+		t.workerStop(t.ctx)
+		return nil
+	})
+	if err != nil {
+		t.run.fail(ErrCallback, err)
+	}
+}
+
+// moveOn is called when so many items were run, without one that failed. False: the lease is over.
+func (t *taker) moveOn(ran uint64) bool {
+	t.next += ran
+	now := clock()
+	t.fitBlock(ran, now-t.looked)
+	t.looked = now
+	if t.next == t.end || now-t.stepped < stepNs && !t.over.Load() {
+		return true
+	}
+	t.settled.Add(1)
+	status := palow.Pa_job_step(t.job, t.lease, t.next-t.lease.First)
+	t.passOn()
+	t.stepped = now
+	if status != statusOK {
+		t.closeSpan(now)
+		return false
+	}
+	t.end = t.lease.First + t.lease.Count // others may have been given some of it
+	return true
+}
+
+// fitBlock chooses how many items to run between two readings of the clock.
+func (t *taker) fitBlock(ran uint64, took int64) {
+	switch {
+	case took > 2*blockNs:
+		t.block = max(1, t.block*blockNs/uint64(took))
+	case took < blockNs/2 && ran >= t.block:
+		t.block *= 2
+	}
+}
+
+// complete is for when the lease was run to its end.
+func (t *taker) complete() {
+	now := clock()
+	t.closeSpan(now)
+	t.settled.Add(1)
+	palow.Pa_job_complete(t.job, t.lease, t.lease.Count)
+	t.passOn()
+}
+
+// An outcome is how an attempt failed.
+type outcome struct {
+	err      error
+	timedOut bool // it outran ItemTimeout
+}
+
+// failAt says that the item failed, and those before it succeeded. It returns what libpa says to that; the lease is over when that is
+// statusStopped and nothing is left of it.
+func (t *taker) failAt(index uint64, o outcome) int32 {
+	now := clock()
+	t.looked = now
+	gaveUp := t.gaveUp(o.err)
+	flags := 0
+	if !t.worthRetrying(&o) {
+		flags |= palow.PA_FAIL_FINAL
+	}
+	if o.timedOut {
+		flags |= palow.PA_FAIL_TIMED_OUT
+	}
+	if gaveUp {
+		flags |= palow.PA_FAIL_STOPPED
+	}
+	each := t.closeSpanBefore(index, now)
+	before, had := t.failures.put(index, failedAttempt{o.err, now - each})
+	t.settled.Add(1)
+	status := palow.Pa_job_fail(t.job, t.lease, index, uint32(flags), serverWait(o.err), 0, nil)
+	t.passOn()
+	t.next = index + 1
+	switch status {
+	case statusFinal:
+		if t.records {
+			t.recordFailure(index, o, now)
+		}
+	case statusStopped:
+		if gaveUp { // that was no failure; the one before it stays
+			t.failures.take(index)
+			if had {
+				t.failures.put(index, before)
+			}
+		}
+	}
+	return status
+}
+
+// isOverAfter asks, after a failure, whether the rest of the lease is to be left alone: it may have been the one that ends the run.
+func (t *taker) isOverAfter(status int32) bool {
+	if t.lease.Count == 0 {
+		return status == statusStopped
+	}
+	if status != statusStopped && t.low.MaxErrors == 0 {
+		return false
+	}
+	over := palow.Pa_job_step(t.job, t.lease, 0) != statusOK
+	t.passOn()
+	t.end = t.lease.First + t.lease.Count
+	return over
+}
+
+// gaveUp says whether a call returned because its context said that the run is over.
+func (t *taker) gaveUp(err error) bool {
+	why := t.run.ctx.Err()
+	if why == nil || !errors.Is(err, why) && !errors.Is(err, context.Cause(t.run.ctx)) {
+		return false
+	}
+	t.attend() // the context is done a moment before libpa hears of it
+	return true
+}
+
+// worthRetrying asks RetryIf, if there are attempts left.
+func (t *taker) worthRetrying(o *outcome) (worthIt bool) {
+	if t.lease.Attempt >= t.low.Retry.Attempts {
+		return true // libpa counts them
+	}
+	if t.retryIf == nil {
+		var crashed *PanicError
+		return !errors.Is(o.err, ErrGoexit) && !errors.As(o.err, &crashed)
+	}
+	if t.in == inRetryIf { // which has just ended the goroutine before
+		t.in = inFunction
+		return false
+	}
+	err := t.guard(inRetryIf, func() error {
+		worthIt = t.retryIf(o.err)
+		return nil
+	})
+	if err != nil { // the item keeps its own error, with a note
+		o.err = errors.Join(o.err, err)
+	}
+	return worthIt
+}
+
+// ---------------------------------------------------------------- what was done, where no consumer is told
+
+// closeSpan notes that all items since spanFirst succeeded.
+func (t *taker) closeSpan(now int64) {
+	if count := t.next - t.spanFirst; t.records && count > 0 {
+		t.record(t.spanFirst, count, (now-t.spanSince)/int64(count), now)
+	}
+	t.spanFirst, t.spanSince = t.next, now
+}
+
+// closeSpanBefore notes the same of those before the item that failed, and returns how long each took, the latter included.
+func (t *taker) closeSpanBefore(failed uint64, now int64) (each int64) {
+	count := failed - t.spanFirst
+	each = (now - t.spanSince) / int64(count+1)
+	if t.records && count > 0 {
+		t.record(t.spanFirst, count, each, now)
+	}
+	t.spanFirst, t.spanSince = failed+1, now
+	return each
+}
+
+func (t *taker) record(first, count uint64, each, now int64) {
+	if t.call.attempt > 1 { // it was leased alone
+		each = now - t.failures.take(first).since
+	}
+	t.spans = append(t.spans, span{first, count, receipt{state: OK, attempts: t.call.attempt, duration: time.Duration(each)}})
+}
+
+func (t *taker) recordFailure(index uint64, o outcome, now int64) {
+	state := Failed
+	if o.timedOut {
+		state = TimedOut
+	}
+	took := now - t.failures.take(index).since
+	t.spans = append(t.spans, span{index, 1, receipt{state, t.call.attempt, time.Duration(took), o.err, nil}})
+}
