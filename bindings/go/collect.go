@@ -43,7 +43,7 @@ func (m *mapper[T, R]) collect(ctx context.Context, source Source[T], c *config)
 	k.results.end, k.results.cause = m.ending() // again: a callback may have failed
 	k.pad(source)
 	k.results.batchSize = int(m.batchSize.Load())
-	k.results.seal(k.spans)
+	k.results.add(nil, k.spans)
 	return &k.results, nil
 }
 

@@ -24,12 +24,10 @@ type lot struct {
 type sleeper struct {
 	woken chan struct{} // holds one: whoever takes the sleeper from the lot puts it in
 	timer *time.Timer
-	place int // in lot.sleeping; notInLot if it is not there
+	place int // in lot.sleeping, while it is there
 }
 
 const notInLot = -1
-
-func newSleeper() *sleeper { return &sleeper{woken: make(chan struct{}, 1), place: notInLot} }
 
 // wake lets so many sleepers look again.
 func (l *lot) wake(count uint32) {
@@ -50,6 +48,9 @@ func (l *lot) wake(count uint32) {
 func (l *lot) park(s *sleeper, seen uint64, waitNs int64) {
 	if waitNs == 0 {
 		return
+	}
+	if s.woken == nil {
+		s.woken = make(chan struct{}, 1)
 	}
 	l.mu.Lock()
 	if l.epoch.Load() != seen {

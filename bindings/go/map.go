@@ -95,9 +95,11 @@ func (m *mapper[T, R]) mapSlice(ctx context.Context, items []T, c *config) (*Res
 
 	results := &Results[R]{values: m.values, batchSize: int(m.batchSize.Load())}
 	results.end, results.cause = r.ending()
-	spans := crew.spans()
-	r.drain(func(chunk *palow.Chunk) { spans = append(spans, r.undone(chunk, results.end)) })
-	results.seal(spans)
+	for i := range crew.takers {
+		t := &crew.takers[i]
+		results.add(t.done, t.failed)
+	}
+	r.drain(func(chunk *palow.Chunk) { results.add(nil, []span{r.undone(chunk, results.end)}) })
 	return results, nil
 }
 
@@ -120,14 +122,6 @@ func (c *crew) finish(r *run) {
 	for t.serveOnce() {
 	}
 	t.leave()
-}
-
-func (c *crew) spans() []span {
-	spans := c.takers[0].spans
-	for i := range c.takers[1:] {
-		spans = append(spans, c.takers[1+i].spans...)
-	}
-	return spans
 }
 
 // leaveNobody ends what still runs, where the caller's goroutine leaves before its time: by a panic of its own code, Goexit, or a

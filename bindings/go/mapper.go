@@ -97,17 +97,16 @@ func (w itemWork[T, R]) runBlock(t *taker, items []T, values []R) (err error) {
 			}
 		}
 	}()
-	function, ctx, at := w.function, t.ctx, &t.call.index
-	*at = int(t.next)
+	function, ctx, at, first := w.function, t.ctx, &t.call.index, int(t.next)
 	values = values[:len(items)]
 	for i := range items {
+		*at = first + i
 		value, failed := function(ctx, items[i])
 		if failed != nil {
 			returned = true
 			return failed
 		}
 		values[i] = value
-		*at++
 	}
 	returned = true
 	return nil

@@ -1,10 +1,12 @@
 package pa
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
 	"slices"
 	"sort"
+	"sync"
 	"time"
 
 	"example.com/libpa/pa/internal/palow"
@@ -121,31 +123,53 @@ type span struct {
 	receipt
 }
 
+// A doneSpan is a span of items that succeeded, in little: there are many of them.
+type doneSpan struct {
+	first, count uint64
+	durationNs   int64
+	attempts     int
+}
+
 // Results are the outcomes of a map, one for each item, in the order of the input. They may be read by many goroutines at once.
 type Results[R any] struct {
 	values    []R
-	spans     []span // in order of index, without gaps
-	keys      []any  // nil without ItemKey
+	keys      []any // nil without ItemKey
 	failures  int
 	batchSize int
 	end       End
 	cause     error
+
+	// Spans come as they were noted, and are put in order when somebody asks for more than the values.
+	done    [][]doneSpan
+	others  []span
+	sorting sync.Once
+	sorted  []span // in order of index, without gaps
 }
 
-// seal puts the spans in order.
-func (r *Results[R]) seal(spans []span) {
-	slices.SortFunc(spans, func(a, b span) int {
-		if a.first < b.first {
-			return -1
-		}
-		return 1 // no two begin with the same item
-	})
-	for i := range spans {
-		if spans[i].state != OK {
-			r.failures += int(spans[i].count)
+func (r *Results[R]) add(done []doneSpan, others []span) {
+	if len(done) > 0 {
+		r.done = append(r.done, done)
+	}
+	for i := range others {
+		if others[i].state != OK {
+			r.failures += int(others[i].count)
 		}
 	}
-	r.spans = spans
+	r.others = append(r.others, others...)
+}
+
+func (r *Results[R]) spans() []span {
+	r.sorting.Do(func() {
+		all := r.others
+		for _, done := range r.done {
+			for _, s := range done {
+				all = append(all, span{s.first, s.count, receipt{attempts: s.attempts, duration: time.Duration(s.durationNs)}})
+			}
+		}
+		slices.SortFunc(all, func(a, b span) int { return cmp.Compare(a.first, b.first) })
+		r.sorted, r.done, r.others = all, nil, nil
+	})
+	return r.sorted
 }
 
 // Len is how many items there are, those that were not done included. For a source: one for each item that it delivered, and if
@@ -168,8 +192,9 @@ func (r *Results[R]) BatchSize() int { return r.batchSize }
 // At returns what became of an item. Like that of a slice, an index out of range panics.
 func (r *Results[R]) At(index int) Result[R] {
 	value := r.values[index]
-	i := sort.Search(len(r.spans), func(i int) bool { return r.spans[i].first > uint64(index) }) - 1
-	return r.result(index, value, &r.spans[i].receipt)
+	spans := r.spans()
+	i := sort.Search(len(spans), func(i int) bool { return spans[i].first > uint64(index) }) - 1
+	return r.result(index, value, &spans[i].receipt)
 }
 
 func (r *Results[R]) result(index int, value R, shared *receipt) Result[R] {
@@ -194,8 +219,9 @@ func (r *Results[R]) Failures() iter.Seq[Result[R]] {
 
 func (r *Results[R]) walk(wanted func(*span) bool) iter.Seq[Result[R]] {
 	return func(yield func(Result[R]) bool) {
-		for i := range r.spans {
-			s := &r.spans[i]
+		spans := r.spans()
+		for i := range spans {
+			s := &spans[i]
 			if !wanted(s) {
 				continue
 			}

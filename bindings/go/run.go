@@ -257,7 +257,6 @@ func (r *run) hire(count int, w work, records bool) *crew {
 		t := &c.takers[i]
 		t.run, t.work, t.lease, t.block, t.records = r, w, &c.leases[i], 1, records
 		t.call.Context, t.ctx = r.ctx, &t.call
-		t.sleeper = newSleeper()
 	}
 	if !r.inline {
 		r.crew.Add(count)
@@ -307,7 +306,7 @@ func (r *run) nextInline(t *taker) bool {
 		seen := r.takers.epoch.Load()
 		switch status := t.turn(); status {
 		case statusAgain:
-			r.takers.park(t.sleeper, seen, t.lease.WaitNs)
+			r.takers.park(&t.sleeper, seen, t.lease.WaitNs)
 		case statusDone:
 			return palow.Pa_job_next(r.job, chunk) == statusOK
 		}

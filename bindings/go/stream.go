@@ -81,7 +81,7 @@ func (m *mapper[T, R]) consumer(c *crew) (next func() bool) {
 	if m.inline {
 		return func() bool { return m.nextInline(&c.takers[0]) }
 	}
-	s := newSleeper()
+	s := &sleeper{}
 	return func() bool { return m.next(s) }
 }
 

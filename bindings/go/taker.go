@@ -10,7 +10,7 @@ import (
 
 const (
 	// Between two readings of the clock, a taker runs about so long: what is stopped meanwhile goes on for that time.
-	blockNs = 5_000
+	blockNs = 10_000
 	// After so long in one lease, it lets libpa see how far it is, and share out the rest.
 	stepNs = 50_000
 )
@@ -29,7 +29,7 @@ type taker struct {
 	*run
 	work    work
 	lease   *palow.Lease
-	sleeper *sleeper
+	sleeper sleeper
 	call    call
 	ctx     context.Context // of the calls: &call, or what WorkerStart made of it
 
@@ -38,9 +38,10 @@ type taker struct {
 	looked    int64  // when the clock was read last
 	stepped   int64  // when libpa was last told how far it is
 
-	records   bool   // nobody else is told what was done: the spans are needed
-	spans     []span // what was done
-	spanFirst uint64 // of the span that is open
+	records   bool       // nobody else is told what was done: it is noted here
+	done      []doneSpan // what succeeded
+	failed    []span     // what did not
+	spanFirst uint64     // of the span that is open
 	spanSince int64
 
 	isStarted bool  // by WorkerStart
@@ -78,7 +79,7 @@ func (t *taker) serveOnce() bool {
 	seen := t.takers.epoch.Load()
 	switch t.turn() {
 	case statusAgain:
-		t.takers.park(t.sleeper, seen, t.lease.WaitNs)
+		t.takers.park(&t.sleeper, seen, t.lease.WaitNs)
 	case statusDone:
 		return false
 	}
@@ -224,7 +225,7 @@ func (t *taker) moveOn(ran uint64) bool {
 	if t.next == t.end || now-t.stepped < stepNs && !t.over.Load() {
 		return true
 	}
-	t.settled.Add(1)
+	t.settle()
 	status := palow.Pa_job_step(t.job, t.lease, t.next-t.lease.First)
 	t.passOn()
 	t.stepped = now
@@ -246,11 +247,17 @@ func (t *taker) fitBlock(ran uint64, took int64) {
 	}
 }
 
+// settle is for before libpa is told what was done.
+func (t *taker) settle() {
+	if !t.records {
+		t.settled.Add(1)
+	}
+}
+
 // complete is for when the lease was run to its end.
 func (t *taker) complete() {
-	now := clock()
-	t.closeSpan(now)
-	t.settled.Add(1)
+	t.closeSpan(t.looked)
+	t.settle()
 	palow.Pa_job_complete(t.job, t.lease, t.lease.Count)
 	t.passOn()
 }
@@ -279,7 +286,7 @@ func (t *taker) failAt(index uint64, o outcome) int32 {
 	}
 	each := t.closeSpanBefore(index, now)
 	before, had := t.failures.put(index, failedAttempt{o.err, now - each})
-	t.settled.Add(1)
+	t.settle()
 	status := palow.Pa_job_fail(t.job, t.lease, index, uint32(flags), serverWait(o.err), 0, nil)
 	t.passOn()
 	t.next = index + 1
@@ -371,7 +378,7 @@ func (t *taker) record(first, count uint64, each, now int64) {
 	if t.call.attempt > 1 { // it was leased alone
 		each = now - t.failures.take(first).since
 	}
-	t.spans = append(t.spans, span{first, count, receipt{state: OK, attempts: t.call.attempt, duration: time.Duration(each)}})
+	t.done = append(t.done, doneSpan{first, count, each, t.call.attempt})
 }
 
 func (t *taker) recordFailure(index uint64, o outcome, now int64) {
@@ -380,5 +387,5 @@ func (t *taker) recordFailure(index uint64, o outcome, now int64) {
 		state = TimedOut
 	}
 	took := now - t.failures.take(index).since
-	t.spans = append(t.spans, span{index, 1, receipt{state, t.call.attempt, time.Duration(took), o.err, nil}})
+	t.failed = append(t.failed, span{index, 1, receipt{state, t.call.attempt, time.Duration(took), o.err, nil}})
 }

@@ -1,0 +1,183 @@
+package main
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+
+	"example.com/libpa/pa"
+)
+
+// Each of these streams returns the sum of all values, so that each of them was seen.
+
+func streamByPa(items []int, fn body) int {
+	sum := 0
+	for result, err := range pa.Stream(context.Background(), pa.From(items), fn, pa.Workers(workers)) {
+		if err != nil {
+			fail(err)
+		}
+		sum += result.Value
+	}
+	return sum
+}
+
+// streamByChannels is a pool of workers between two channels, as it stands in every book.
+func streamByChannels(items []int, fn body) int {
+	type answer struct {
+		index, value int
+		err          error
+	}
+	inputs, answers, ctx := make(chan int, 64), make(chan answer, 64), context.Background()
+	var pool sync.WaitGroup
+	for range workers {
+		pool.Add(1)
+		go func() {
+			defer pool.Done()
+			for i := range inputs {
+				value, err := fn(ctx, items[i])
+				answers <- answer{i, value, err}
+			}
+		}()
+	}
+	go func() {
+		for i := range items {
+			inputs <- i
+		}
+		close(inputs)
+		pool.Wait()
+		close(answers)
+	}()
+	sum := 0
+	for a := range answers {
+		if a.err != nil {
+			fail(a.err)
+		}
+		sum += a.value
+	}
+	return sum
+}
+
+// streamByBatches is the same with many items at a time.
+func streamByBatches(items []int, fn body) int {
+	const size = 1024
+	type answer struct {
+		first  int
+		values []int
+		err    error
+	}
+	inputs, answers, ctx := make(chan int, 64), make(chan answer, 64), context.Background()
+	var pool sync.WaitGroup
+	for range workers {
+		pool.Add(1)
+		go func() {
+			defer pool.Done()
+			for first := range inputs {
+				part := items[first:min(first+size, len(items))]
+				a := answer{first, make([]int, len(part)), nil}
+				for i, x := range part {
+					if a.values[i], a.err = fn(ctx, x); a.err != nil {
+						break
+					}
+				}
+				answers <- a
+			}
+		}()
+	}
+	go func() {
+		for first := 0; first < len(items); first += size {
+			inputs <- first
+		}
+		close(inputs)
+		pool.Wait()
+		close(answers)
+	}()
+	sum := 0
+	for a := range answers {
+		if a.err != nil {
+			fail(a.err)
+		}
+		for _, value := range a.values {
+			sum += value
+		}
+	}
+	return sum
+}
+
+// streamByHand is a ring of blocks that are used again and again, handed to and fro with as few channels as possible, and each
+// value handed to a function, as a loop over a stream does.
+func streamByHand(items []int, fn body) int {
+	const size, blocks = 16384, 8
+	type block struct {
+		part   []int
+		values [size]int
+	}
+	free, done, ctx := make(chan *block, blocks), make(chan *block, blocks), context.Background()
+	for range blocks {
+		free <- new(block)
+	}
+	var next atomic.Int64
+	var pool sync.WaitGroup
+	for range workers {
+		pool.Add(1)
+		go func() {
+			defer pool.Done()
+			for b := range free {
+				first := int(next.Add(size)) - size
+				if first >= len(items) {
+					return
+				}
+				b.part = items[first:min(first+size, len(items))]
+				for i, x := range b.part {
+					value, err := fn(ctx, x)
+					if err != nil {
+						fail(err)
+					}
+					b.values[i] = value
+				}
+				done <- b
+			}
+		}()
+	}
+	go func() {
+		pool.Wait()
+		close(done)
+	}()
+	sum := 0
+	handOut = func(_, value int, err error) bool {
+		sum += value
+		return err == nil
+	}
+	for b := range done {
+		for i := range b.part {
+			if !handOut(i, b.values[i], nil) {
+				break
+			}
+		}
+		free <- b
+	}
+	return sum
+}
+
+var handOut func(index, value int, err error) bool
+
+func streams() {
+	items, _ := numbers(sized(2_000_000, 500_000))
+	sum := 0
+	for _, x := range items {
+		sum += x * x
+	}
+	r := race{title: "Go: stream of x*x"}
+	r.add("pa_stream", sum, func() int { return streamByPa(items, square) })
+	r.add("channels", sum, func() int { return streamByChannels(items, square) })
+	r.add("by hand", sum, func() int { return streamByHand(items, square) })
+	r.run(15)
+	r.ratio("go_stream_channels")
+
+	many, _ := numbers(len(items))
+	r = race{title: "Go: stream of x*x, in batches"}
+	r.add("pa_stream", sum, func() int { return streamByPa(many, square) })
+	r.add("channels, 1,024 at a time", sum, func() int { return streamByBatches(many, square) })
+	r.add("by hand", sum, func() int { return streamByHand(many, square) })
+	r.run(sized(25, 15))
+	r.ratio("go_stream_batched")
+}
