@@ -49,6 +49,7 @@ STRUCT(pa_error, Error)
 STRUCT(int64_t, int64)
 %typemap(gotype) const char * "*byte"
 %typemap(in) const char * %{ $1 = ($1_ltype)$input; %}
+%typemap(freearg) const char * "" /* SWIG's own would free it: a copy that its own `in` makes */
 %typemap(gotype) void * "unsafe.Pointer"
 %typemap(in) void * %{ $1 = ($1_ltype)$input; %}
 %typemap(out) void * %{ $result = $1; %}

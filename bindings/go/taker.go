@@ -47,6 +47,7 @@ type taker struct {
 	isStarted bool  // by WorkerStart
 	in        stage // whose code is running
 	exited    bool  // the goroutine was ended there, by runtime.Goexit
+	judged    error // what RetryIf was last asked about
 }
 
 // A stage is which of the caller's functions a taker is in.
@@ -100,6 +101,8 @@ func (t *taker) resume() {
 		t.refuseToStart(ErrGoexit)
 	case inWorkerStop:
 		t.isStarted = false
+	case inRetryIf:
+		t.work.run(t, errors.Join(t.judged, ErrGoexit))
 	default:
 		t.work.run(t, ErrGoexit)
 	}
@@ -222,7 +225,10 @@ func (t *taker) moveOn(ran uint64) bool {
 	now := clock()
 	t.fitBlock(ran, now-t.looked)
 	t.looked = now
-	if t.next == t.end || now-t.stepped < stepNs && !t.over.Load() {
+	if t.isOver() {
+		t.stepped = 0
+	}
+	if t.next == t.end || now-t.stepped < stepNs {
 		return true
 	}
 	t.settle()
@@ -235,6 +241,20 @@ func (t *taker) moveOn(ran uint64) bool {
 	}
 	t.end = t.lease.First + t.lease.Count // others may have been given some of it
 	return true
+}
+
+// isOver looks whether the run has ended early. A context that is done says so at once, while the goroutine that would tell libpa
+// may wait for a processor.
+func (t *taker) isOver() bool {
+	select {
+	case <-t.run.ctx.Done():
+		if !t.over.Load() {
+			t.attend()
+		}
+		return true
+	default:
+		return false
+	}
 }
 
 // fitBlock chooses how many items to run between two readings of the clock.
@@ -343,6 +363,7 @@ func (t *taker) worthRetrying(o *outcome) (worthIt bool) {
 		t.in = inFunction
 		return false
 	}
+	t.judged = o.err
 	err := t.guard(inRetryIf, func() error {
 		worthIt = t.retryIf(o.err)
 		return nil

@@ -418,7 +418,7 @@ long long _wrap_pa_parse_retry_after_palow_44b788cf253d9618(char *_swig_go_0, lo
   
   result = pa_parse_retry_after((char const *)arg1,arg2);
   _swig_go_result = result; 
-  free((char *)arg1); 
+  
   return _swig_go_result;
 }
 
@@ -576,7 +576,7 @@ int _wrap_pa_job_fail_palow_44b788cf253d9618(pa_job *_swig_go_0, pa_lease *_swig
   
   result = pa_job_fail(arg1,arg2,arg3,arg4,arg5,arg6,(char const *)arg7);
   _swig_go_result = result; 
-  free((char *)arg7); 
+  
   return _swig_go_result;
 }
 
