@@ -1,0 +1,220 @@
+package pa_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"example.com/libpa/pa"
+)
+
+// fetch stands for something that takes time, and fails now and then.
+func fetch(_ context.Context, url string) (string, error) {
+	if strings.HasSuffix(url, "/gone") {
+		return "", errors.New("404")
+	}
+	return "page at " + url, nil
+}
+
+func ExampleMap() {
+	ctx := context.Background()
+	urls := []string{"a.example/1", "a.example/gone", "a.example/3"}
+
+	results, err := pa.Map(ctx, urls, fetch, pa.Workers(64), pa.Retry(3, pa.Backoff(time.Millisecond)))
+	for result := range results.All() {
+		fmt.Printf("%d %v %q\n", result.Index, result.State(), result.Value)
+	}
+	fmt.Println(err)
+	// Output:
+	// 0 ok "page at a.example/1"
+	// 1 failed ""
+	// 2 ok "page at a.example/3"
+	// pa: 1 of 3 items failed; the first, item 1: 404
+}
+
+func ExampleMap_errors() {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
+	defer cancel()
+
+	results, err := pa.Map(ctx, []string{"a", "b"}, func(ctx context.Context, _ string) (string, error) {
+		<-ctx.Done() // a call that is too slow
+		return "", ctx.Err()
+	})
+	var item *pa.ItemError
+	switch {
+	case errors.Is(err, pa.ErrTimedOut): // why the run ended early is told first
+		fmt.Println("timed out;", results.Failed(), "items have no value")
+	case errors.As(err, &item):
+		fmt.Println("first failure:", item.Index, item.Err)
+	}
+	// Output: timed out; 2 items have no value
+}
+
+func ExampleStream() {
+	ctx := context.Background()
+	lines := slices.Values(strings.Fields("3 1 2"))
+
+	for result, err := range pa.Stream(ctx, pa.FromSeq(lines), parse, pa.Ordered()) {
+		if err != nil {
+			fmt.Println(err) // an *ItemError; last of all a *RunError, if the stream ended early
+			continue
+		}
+		fmt.Println(result.Index, result.Value)
+	}
+	// Output:
+	// 0 3
+	// 1 1
+	// 2 2
+}
+
+func parse(_ context.Context, text string) (int, error) {
+	var x int
+	_, err := fmt.Sscan(text, &x)
+	return x, err
+}
+
+func ExampleMapBatch() {
+	ctx := context.Background()
+	rows := []string{"x", "", "z"}
+
+	results, err := pa.MapBatch(ctx, rows, func(_ context.Context, rows []string) ([]int, error) {
+		ids, failed := make([]int, len(rows)), pa.BatchError{}
+		for i, row := range rows { // or one statement for all of them
+			if ids[i] = len(row); row == "" {
+				failed[i] = errors.New("empty row")
+			}
+		}
+		if len(failed) > 0 {
+			return ids, failed
+		}
+		return ids, nil
+	}, pa.Batch(100, 0))
+	fmt.Println(results.Values(), err)
+	// Output: [1 0 1] pa: 1 of 3 items failed; the first, item 1: empty row
+}
+
+func ExampleBind() {
+	ctx := context.Background()
+	get := pa.Bind(fetch, pa.Workers(8), pa.RateLimit(pa.PerSecond(1000)))
+
+	results, err := get.Map(ctx, []string{"a", "b"}) // with the options that it was bound to
+	fmt.Println(results.Values(), err)
+	page, err := get.Call(ctx, "c") // the function itself
+	fmt.Println(page, err)
+	// Output:
+	// [page at a page at b] <nil>
+	// page at c <nil>
+}
+
+func ExampleUseLimiter() {
+	ctx := context.Background()
+	limiter, err := pa.NewLimiter(pa.Rate{Count: 500, Per: time.Second, Burst: 5})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, urls := range [][]string{{"a", "b"}, {"c"}} { // runs that share one quota, at the same time if need be
+		results, err := pa.Map(ctx, urls, fetch, pa.UseLimiter(limiter))
+		fmt.Println(results, err)
+	}
+	// Output:
+	// 2 items, 0 failed, completed <nil>
+	// 1 items, 0 failed, completed <nil>
+}
+
+type tooManyRequests struct{ wait time.Duration }
+
+func (e *tooManyRequests) Error() string { return "429" }
+
+// RetryAfter is what libpa asks an error for.
+func (e *tooManyRequests) RetryAfter() time.Duration { return e.wait }
+
+func ExampleRetryAfter() {
+	ctx := context.Background()
+	results, err := pa.Map(ctx, []string{"a"}, func(ctx context.Context, url string) (string, error) {
+		if pa.Attempt(ctx) == 1 {
+			wait, _ := pa.ParseRetryAfter("0.001", time.Now()) // the header of the answer
+			return "", &tooManyRequests{wait}                  // or pa.RetryAfter(err, wait)
+		}
+		return fetch(ctx, url)
+	}, pa.Retry(2))
+	fmt.Println(results.At(0).Attempts(), err)
+	// Output: 2 <nil>
+}
+
+func ExampleOnProgress() {
+	ctx := context.Background()
+	_, err := pa.Map(ctx, []string{"a", "b", "c"}, fetch,
+		pa.OnResult(func(r pa.Result[string]) error {
+			if !r.OK() {
+				fmt.Println(r.Index, r.Err())
+			}
+			return nil
+		}),
+		pa.OnProgress(func(done, total int) error {
+			fmt.Printf("%d of %d\n", done, total)
+			return nil
+		}))
+	fmt.Println(err)
+	// Output:
+	// 1 of 3
+	// 2 of 3
+	// 3 of 3
+	// <nil>
+}
+
+func ExampleWorkerStart() {
+	ctx := context.Background()
+	type key struct{}
+	results, err := pa.Map(ctx, []string{"a", "b"}, func(ctx context.Context, query string) (string, error) {
+		connection := ctx.Value(key{}).(string) // nobody else uses it
+		return connection + ": " + query, nil
+	}, pa.Workers(1),
+		pa.WorkerStart(func(ctx context.Context) (context.Context, error) {
+			return context.WithValue(ctx, key{}, "connection"), nil
+		}),
+		pa.WorkerStop(func(context.Context) { fmt.Println("closed") }))
+	fmt.Println(results.Values(), err)
+	// Output:
+	// closed
+	// [connection: a connection: b] <nil>
+}
+
+func ExampleStopOn() {
+	ctx := context.Background()
+	stop := pa.NewStop()
+	_, err := pa.Map(ctx, []string{"a", "b", "c"}, func(ctx context.Context, url string) (string, error) {
+		stop.Request() // or any other goroutine
+		<-ctx.Done()
+		return "", ctx.Err()
+	}, pa.StopOn(stop), pa.Workers(1))
+	fmt.Println(errors.Is(err, pa.ErrCancelled))
+	// Output: true
+}
+
+func ExampleItemKey() {
+	ctx := context.Background()
+	_, err := pa.Map(ctx, []string{"a.example/gone"}, fetch, pa.ItemKey(func(url string) (any, error) { return url, nil }))
+	fmt.Println(err)
+	// Output: pa: 1 of 1 items failed; the first, item 0 (a.example/gone): 404
+}
+
+func ExampleFromChunks() {
+	ctx := context.Background()
+	numbers := make([]int, 10_000)
+
+	sum := 0
+	for result, err := range pa.Stream(ctx, pa.FromChunks(slices.Chunk(numbers, 1000)), func(_ context.Context, x int) (int, error) {
+		return x + 1, nil
+	}) {
+		if err != nil {
+			fmt.Println(err)
+		}
+		sum += result.Value
+	}
+	fmt.Println(sum)
+	// Output: 10000
+}
