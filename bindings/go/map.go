@@ -85,7 +85,7 @@ func (m *mapper[T, R]) mapSlice(ctx context.Context, items []T, c *config) (*Res
 	if err != nil {
 		return nil, err
 	}
-	m.run, m.items, m.values = r, items, make([]R, len(items))
+	m.run, m.items, m.values = r, items, newValues[R](len(items))
 	crew := r.hire(m.takerCount(len(items), true), m.work(), true)
 	defer func() {
 		r.leaveNobody(crew)
@@ -100,6 +100,7 @@ func (m *mapper[T, R]) mapSlice(ctx context.Context, items []T, c *config) (*Res
 		results.add(t.done, t.failed)
 	}
 	r.drain(func(chunk *palow.Chunk) { results.add(nil, []span{r.undone(chunk, results.end)}) })
+	results.wipe()
 	return results, nil
 }
 

@@ -74,6 +74,25 @@ func TestTheErrorOfARunListsItemsInOrderOfIndex(t *testing.T) {
 	equal(t, "text", err.Error(), "pa: 500 of 1000 items failed; the first, item 1: odd: 1")
 }
 
+func TestWhatHasNoValueHasTheZeroValue(t *testing.T) {
+	for range 3 { // memory that was used before
+		items := count(50_000)
+		results, err := pa.Map(background, items, func(_ context.Context, x int) (int, error) {
+			if x%1000 == 999 {
+				return 7, errors.New("no")
+			}
+			return x + 1, nil
+		}, pa.MaxErrors(20), pa.Workers(2))
+		is(t, err, pa.ErrAborted)
+		for result := range results.All() {
+			if want := (result.Index + 1); !result.OK() && result.Value != 0 || result.OK() && result.Value != want {
+				t.Fatalf("the value of %d, which is %v, is %d", result.Index, result.State(), result.Value)
+			}
+		}
+		runtime.GC()
+	}
+}
+
 func TestEachItemHasItsReceipt(t *testing.T) {
 	results, _ := pa.Map(background, count(10), failOnOdd)
 	n := 0
