@@ -1,4 +1,4 @@
-// Command bench measures the Go binding of libpa against what Go people use: [--quick] OUTPUT.json. `./run bench` calls it, and
+// Command bench measures the Go binding of libpa against what Go people use: [--quick] [--only GROUP] OUTPUT.json. `./run bench` calls it, and
 // benchmarks/README.md says what counts.
 package main
 
@@ -19,19 +19,26 @@ import (
 
 const workers = 2
 
-var quick = flag.Bool("quick", false, "fewer rounds and items")
+var (
+	quick = flag.Bool("quick", false, "fewer rounds and items")
+	only  = flag.String("only", "", "the one `group` to run: squares, microseconds, sleepers or streams")
+)
 
 func main() {
 	flag.Parse()
 	if flag.NArg() != 1 {
-		fmt.Fprintln(os.Stderr, "usage: bench [--quick] OUTPUT.json")
+		fmt.Fprintln(os.Stderr, "usage: bench [--quick] [--only GROUP] OUTPUT.json")
 		os.Exit(2)
 	}
 	runtime.GOMAXPROCS(workers)
-	squares()
-	microseconds()
-	sleepers()
-	streams()
+	for _, group := range []struct {
+		name string
+		run  func()
+	}{{"squares", squares}, {"microseconds", microseconds}, {"sleepers", sleepers}, {"streams", streams}} {
+		if *only == "" || *only == group.name {
+			group.run()
+		}
+	}
 	writeReport(flag.Arg(0))
 }
 

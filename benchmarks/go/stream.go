@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"iter"
 	"sync"
 	"sync/atomic"
 
@@ -103,62 +104,70 @@ func streamByBatches(items []int, fn body) int {
 	return sum
 }
 
-// streamByHand is a ring of blocks that are used again and again, handed to and fro with as few channels as possible, and each
-// value handed to a function, as a loop over a stream does.
+// streamByHand is an iterator that is written for exactly this work: a ring of blocks that are used again and again, handed to and fro
+// with as few channels as possible.
 func streamByHand(items []int, fn body) int {
-	const size, blocks = 16384, 8
-	type block struct {
-		part   []int
-		values [size]int
-	}
-	free, done, ctx := make(chan *block, blocks), make(chan *block, blocks), context.Background()
-	for range blocks {
-		free <- new(block)
-	}
-	var next atomic.Int64
-	var pool sync.WaitGroup
-	for range workers {
-		pool.Add(1)
-		go func() {
-			defer pool.Done()
-			for b := range free {
-				first := int(next.Add(size)) - size
-				if first >= len(items) {
-					return
-				}
-				b.part = items[first:min(first+size, len(items))]
-				for i, x := range b.part {
-					value, err := fn(ctx, x)
-					if err != nil {
-						fail(err)
-					}
-					b.values[i] = value
-				}
-				done <- b
-			}
-		}()
-	}
-	go func() {
-		pool.Wait()
-		close(done)
-	}()
 	sum := 0
-	handOut = func(_, value int, err error) bool {
-		sum += value
-		return err == nil
-	}
-	for b := range done {
-		for i := range b.part {
-			if !handOut(i, b.values[i], nil) {
-				break
-			}
+	for a, err := range iterateByHand(items, fn) {
+		if err != nil {
+			fail(err)
 		}
-		free <- b
+		sum += a.value
 	}
 	return sum
 }
 
-var handOut func(index, value int, err error) bool
+type indexed struct{ index, value int }
+
+func iterateByHand(items []int, fn body) iter.Seq2[indexed, error] {
+	const size, blocks = 16384, 8
+	type block struct {
+		first  int
+		part   []int
+		values [size]int
+	}
+	return func(yield func(indexed, error) bool) {
+		free, done, ctx := make(chan *block, blocks), make(chan *block, blocks), context.Background()
+		for range blocks {
+			free <- new(block)
+		}
+		var next atomic.Int64
+		var pool sync.WaitGroup
+		for range workers {
+			pool.Add(1)
+			go func() {
+				defer pool.Done()
+				for b := range free {
+					b.first = int(next.Add(size)) - size
+					if b.first >= len(items) {
+						return
+					}
+					b.part = items[b.first:min(b.first+size, len(items))]
+					for i, x := range b.part {
+						value, err := fn(ctx, x)
+						if err != nil {
+							fail(err)
+						}
+						b.values[i] = value
+					}
+					done <- b
+				}
+			}()
+		}
+		go func() {
+			pool.Wait()
+			close(done)
+		}()
+		for b := range done {
+			for i := range b.part {
+				if !yield(indexed{b.first + i, b.values[i]}, nil) {
+					return
+				}
+			}
+			free <- b
+		}
+	}
+}
 
 func streams() {
 	items, _ := numbers(sized(2_000_000, 500_000))

@@ -44,10 +44,11 @@ type taker struct {
 	spanFirst uint64     // of the span that is open
 	spanSince int64
 
-	isStarted bool  // by WorkerStart
-	in        stage // whose code is running
-	exited    bool  // the goroutine was ended there, by runtime.Goexit
-	judged    error // what RetryIf was last asked about
+	isStarted  bool  // by WorkerStart
+	isComplete bool  // all of the lease was run, and libpa was not told yet
+	in         stage // whose code is running
+	exited     bool  // the goroutine was ended there, by runtime.Goexit
+	judged     error // what RetryIf was last asked about
 }
 
 // A stage is which of the caller's functions a taker is in.
@@ -128,7 +129,13 @@ func (t *taker) guard(in stage, function func() error) (err error) {
 
 // turn asks libpa for work, and does it. It returns statusAgain, statusDone, or another one if something was done.
 func (t *taker) turn() int32 {
-	status := palow.Pa_job_take(t.job, t.lease)
+	var status int32
+	if t.isComplete {
+		t.isComplete = false
+		status = palow.Pa_go_complete_and_take(t.job, t.lease)
+	} else {
+		status = palow.Pa_job_take(t.job, t.lease)
+	}
 	t.passOn()
 	return t.act(status)
 }
@@ -278,6 +285,10 @@ func (t *taker) settle() {
 func (t *taker) complete() {
 	t.closeSpan(t.looked)
 	t.settle()
+	if !t.inline {
+		t.isComplete = true // libpa is told when it is asked for the next one, which is at once
+		return
+	}
 	palow.Pa_job_complete(t.job, t.lease, t.lease.Count)
 	t.passOn()
 }

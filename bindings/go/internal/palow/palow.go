@@ -73,6 +73,7 @@ extern int _wrap_pa_job_drain_palow_44b788cf253d9618(uintptr_t arg1, swig_voidp 
 extern int _wrap_pa_job_end_palow_44b788cf253d9618(uintptr_t arg1);
 extern int _wrap_pa_job_close_palow_44b788cf253d9618(uintptr_t arg1);
 extern void _wrap_pa_job_free_palow_44b788cf253d9618(uintptr_t arg1);
+extern int _wrap_pa_go_complete_and_take_palow_44b788cf253d9618(uintptr_t arg1, swig_voidp arg2);
 #undef intgo
 */
 import "C"
@@ -399,6 +400,14 @@ func Pa_job_close(arg1 uintptr) (_swig_ret int32) {
 func Pa_job_free(arg1 uintptr) {
 	_swig_i_0 := arg1
 	C._wrap_pa_job_free_palow_44b788cf253d9618(C.uintptr_t(_swig_i_0))
+}
+
+func Pa_go_complete_and_take(arg1 uintptr, arg2 *Lease) (_swig_ret int32) {
+	var swig_r int32
+	_swig_i_0 := arg1
+	_swig_i_1 := arg2
+	swig_r = (int32)(C._wrap_pa_go_complete_and_take_palow_44b788cf253d9618(C.uintptr_t(_swig_i_0), C.swig_voidp(_swig_i_1)))
+	return swig_r
 }
 
 
