@@ -3,6 +3,7 @@ package pa
 import (
 	"context"
 	"errors"
+	"runtime"
 	"time"
 
 	"example.com/libpa/pa/internal/palow"
@@ -177,6 +178,7 @@ func (t *taker) passOn() {
 	t.takers.wake(t.lease.Wake)
 	if t.lease.WakeConsumer != 0 {
 		t.waiter.wake(1)
+		runtime.Gosched() // where takers keep all processors busy, the consumer would wait until one of them parks
 	}
 }
 
