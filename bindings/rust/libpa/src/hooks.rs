@@ -11,6 +11,7 @@ use crate::call::Call;
 use crate::error::{BoxError, Outside, Panic};
 use crate::failures::{Cause, Failures};
 use crate::outcome::{ItemError, Key, Outcome, State};
+use crate::outcomes::Outcomes;
 use crate::word::{self, Word};
 
 /// What a callback returns: nothing, or a `Result` whose error ends the run.
@@ -51,6 +52,8 @@ pub(crate) struct Hooks<'a, T, R, E> {
     pub(crate) worker_stop: Option<WorkerStop<'a>>,
     pub(crate) retry_if: Option<RetryIf<'a, E>>,
     pub(crate) retry_after: Option<RetryAfter<'a, E>>,
+    /// Where outcomes go that the call can't return.
+    pub(crate) salvage: Option<&'a mut Option<Outcomes<R, E>>>,
 }
 
 impl<T, R, E> Default for Hooks<'_, T, R, E> {
@@ -63,6 +66,7 @@ impl<T, R, E> Default for Hooks<'_, T, R, E> {
             worker_stop: None,
             retry_if: None,
             retry_after: None,
+            salvage: None,
         }
     }
 }

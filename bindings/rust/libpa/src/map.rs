@@ -28,16 +28,22 @@ impl Ended {
         Self { status, result, error }
     }
 
-    /// The outcomes, or the error of the call; then what was done is dropped.
+    /// The outcomes, or the error of the call; then what was done goes to `salvage`.
     fn conclude<T, R, E>(
         self,
         shared: &Shared<'_, T, R, E>,
+        salvage: Option<&mut Option<Outcomes<R, E>>>,
         outcomes: impl FnOnce(*mut sys::pa_result) -> Outcomes<R, E>,
     ) -> Result<Outcomes<R, E>, Error> {
         let outcomes = (!self.result.is_null()).then(|| outcomes(self.result));
         match outcomes {
             Some(outcomes) if self.status >= 0 => Ok(outcomes),
-            _ => Err(Error::from_status(self.status, &self.error, shared.take_outside())),
+            outcomes => {
+                if let Some(place) = salvage {
+                    *place = outcomes;
+                }
+                Err(Error::from_status(self.status, &self.error, shared.take_outside()))
+            }
         }
     }
 }
@@ -65,15 +71,17 @@ pub(crate) struct Prepared<'a, T, R, E> {
     pub(crate) shared: Arc<Shared<'a, T, R, E>>,
     /// Owns the limiter and the token.
     pub(crate) _options: Options,
+    pub(crate) salvage: Option<&'a mut Option<Outcomes<R, E>>>,
 }
 
 impl<'a, T, R, E> Run<'a, T, R, E> {
     pub(crate) fn prepare<P: Place<T>>(self) -> Result<Prepared<'a, T, R, E>, Error> {
-        let Self { options, hooks } = self;
+        let Self { options, mut hooks } = self;
+        let salvage = hooks.salvage.take();
         let mut raw = options.to_raw()?;
         let shared = Arc::new(Shared::new(hooks, options.retries(), options.retries_panics()));
         shared.install::<P>(&mut raw);
-        Ok(Prepared { raw, shared, _options: options })
+        Ok(Prepared { raw, shared, _options: options, salvage })
     }
 
     /// See [`Options::map`].
@@ -101,7 +109,7 @@ impl<'a, T, R, E> Run<'a, T, R, E> {
     where
         F: Fn(&T, &Call) -> Result<R, E>,
     {
-        let Prepared { raw, shared, _options } = self.prepare::<Borrowed>()?;
+        let Prepared { raw, shared, _options, salvage } = self.prepare::<Borrowed>()?;
         let mut values: Vec<MaybeUninit<R>> = Vec::with_capacity(items.len());
         // SAFETY: there is room for them, and they need not be written.
         unsafe { values.set_len(items.len()) };
@@ -113,7 +121,7 @@ impl<'a, T, R, E> Run<'a, T, R, E> {
             sys::pa_map_range(Some(run_range::<T, R, E, F>), ctx_of(&ctx), count, &raw const raw, result, error)
         });
         // SAFETY: an item is ok only if its value was written.
-        ended.conclude(&shared, |result| unsafe { Outcomes::of_values(result, values, &shared.failures) })
+        ended.conclude(&shared, salvage, |result| unsafe { Outcomes::of_values(result, values, &shared.failures) })
     }
 
     /// Values go through libpa, which can then tell each item from the next.
@@ -121,7 +129,7 @@ impl<'a, T, R, E> Run<'a, T, R, E> {
     where
         F: Fn(&T, &Call) -> Result<R, E>,
     {
-        let Prepared { raw, shared, _options } = self.prepare::<Borrowed>()?;
+        let Prepared { raw, shared, _options, salvage } = self.prepare::<Borrowed>()?;
         let pointers = pointers(items);
         let ctx = Work { function, shared: shared.clone() };
         // SAFETY: as above.
@@ -138,7 +146,7 @@ impl<'a, T, R, E> Run<'a, T, R, E> {
             )
         });
         // SAFETY: run_span and run_one store words.
-        ended.conclude(&shared, |result| unsafe { Outcomes::of_words(result, &shared.failures) })
+        ended.conclude(&shared, salvage, |result| unsafe { Outcomes::of_words(result, &shared.failures) })
     }
 
     /// See [`Options::map_batch`].
@@ -153,7 +161,7 @@ impl<'a, T, R, E> Run<'a, T, R, E> {
         F: Fn(&[T], &Call) -> Result<Vec<Result<R, E>>, E> + Sync,
     {
         refuse_detach(&self.options)?;
-        let Prepared { raw, shared, _options } = self.prepare::<Borrowed>()?;
+        let Prepared { raw, shared, _options, salvage } = self.prepare::<Borrowed>()?;
         let pointers = pointers(items);
         let ctx = Slices { work: Work { function, shared: shared.clone() }, items: items.as_ptr() };
         let function = Some(run_slice::<T, R, E, F> as unsafe extern "C" fn(_, _, _, _, _) -> _);
@@ -163,7 +171,7 @@ impl<'a, T, R, E> Run<'a, T, R, E> {
             sys::pa_map_batch(function, ctx_of(&ctx), pointers.as_ptr(), count, &raw const raw, result, error)
         });
         // SAFETY: run_slice stores words.
-        ended.conclude(&shared, |result| unsafe { Outcomes::of_words(result, &shared.failures) })
+        ended.conclude(&shared, salvage, |result| unsafe { Outcomes::of_words(result, &shared.failures) })
     }
 
     /// See [`Options::map_iter`].
@@ -222,7 +230,7 @@ impl<'a, T, R, E> Run<'a, T, R, E> {
     where
         S: Iterator<Item = Result<T, crate::BoxError>>,
     {
-        let Prepared { mut raw, shared, _options } = self.prepare::<Owned>()?;
+        let Prepared { mut raw, shared, _options, salvage } = self.prepare::<Owned>()?;
         let mut ended = None;
         Owner::new(source, function, shared.clone()).hand_over(&mut raw, |ctx, source, options| {
             // SAFETY: what the pointers point to lives until the run is over; the options are copied.
@@ -231,7 +239,7 @@ impl<'a, T, R, E> Run<'a, T, R, E> {
         });
         let ended = ended.expect("hand_over calls its argument");
         // SAFETY: the trampolines store words.
-        ended.conclude(&shared, |result| unsafe { Outcomes::of_words(result, &shared.failures) })
+        ended.conclude(&shared, salvage, |result| unsafe { Outcomes::of_words(result, &shared.failures) })
     }
 }
 

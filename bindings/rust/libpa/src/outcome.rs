@@ -87,7 +87,7 @@ pub enum ItemError<E> {
     Failed(E),
     /// The last attempt panicked.
     Panicked(Panic),
-    /// A batch function gave fewer answers than it got items.
+    /// A batch function gave more or fewer answers than it got items, so that nobody knows which is whose.
     Unanswered,
     /// The last attempt outran `item_timeout`, or the run timed out before the item was done.
     TimedOut(Option<E>),
@@ -169,7 +169,7 @@ impl<E: fmt::Display> fmt::Display for ItemError<E> {
         let (what, error) = match self {
             Self::Failed(error) => return error.fmt(f),
             Self::Panicked(panic) => return panic.fmt(f),
-            Self::Unanswered => return f.write_str("the batch function gave no answer for this item"),
+            Self::Unanswered => return f.write_str("the batch function gave more or fewer answers than it got items"),
             Self::TimedOut(error) => ("timed out", error),
             Self::Aborted(error) => ("not done, because the run was aborted", error),
             Self::Cancelled(error) => ("not done, because the run was stopped", error),

@@ -87,6 +87,12 @@ impl<'a, T, R, E> Run<'a, T, R, E> {
         self.hooks.retry_after = Some(Box::new(wait));
         self
     }
+
+    /// See [`Options::salvage`].
+    pub fn salvage(mut self, place: &'a mut Option<Outcomes<R, E>>) -> Self {
+        self.hooks.salvage = Some(place);
+        self
+    }
 }
 
 /// Closures for one run.
@@ -153,6 +159,22 @@ impl Options {
     /// no attempt is left. [`parse_retry_after`](crate::parse_retry_after) reads the header.
     pub fn retry_after<'a, T, R, E>(self, wait: impl Fn(&E) -> Option<Duration> + Send + Sync + 'a) -> Run<'a, T, R, E> {
         Run::from(self).retry_after(wait)
+    }
+
+    /// Where a map puts the outcomes that it can't return, because a source, key function, callback or `worker_start` ended it: what
+    /// was done until then is in there, and the rest is [`Aborted`](crate::ItemError::Aborted). Without it they are dropped. A stream
+    /// needs it not, since it hands out what was done before it says why it ended.
+    ///
+    /// ```
+    /// let mut salvaged = None;
+    /// let lines = ["1", "2", "3"].map(Ok).into_iter().chain([Err("the disk is gone")]);
+    /// let run = libpa::Options::new().salvage(&mut salvaged);
+    /// let error = run.map_iter(libpa::fallible(lines), |line, _call| line.parse::<i32>()).unwrap_err();
+    /// assert_eq!(error.to_string(), "the source failed: the disk is gone");
+    /// assert_eq!(salvaged.unwrap().len(), 3);
+    /// ```
+    pub fn salvage<'a, T, R, E>(self, place: &'a mut Option<Outcomes<R, E>>) -> Run<'a, T, R, E> {
+        Run::from(self).salvage(place)
     }
 }
 

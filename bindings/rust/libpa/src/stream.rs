@@ -256,7 +256,7 @@ impl<'a, T, R, E> Run<'a, T, R, E> {
         R: Send + 'b,
         E: Send + 'b,
     {
-        let Prepared { mut raw, shared, _options } = self.prepare::<Owned>()?;
+        let Prepared { mut raw, shared, _options, .. } = self.prepare::<Owned>()?;
         let (mut handle, mut error, mut status) = (std::ptr::null_mut(), error::blank(), 0);
         Owner::new(source, function, shared.clone()).hand_over(&mut raw, |ctx, source, options| {
             status = start(ctx, source, options, &raw mut handle, &raw mut error);

@@ -206,10 +206,15 @@ fn answer<T, R, E: Clone>(
 ) -> i32 {
     let first = call.index() as u64;
     let cause = match catch_unwind(AssertUnwindSafe(run)) {
+        Ok(Ok(answers)) if answers.len() != count => {
+            // Nobody knows which item each belongs to.
+            call.take_gave_up();
+            shared.forget(call, first..first + count as u64);
+            return sys::PA_CODE_UNANSWERED;
+        }
         Ok(Ok(answers)) => {
             let gave_up = call.take_gave_up();
-            let answered = answers.len().min(count);
-            for (at, answer) in answers.into_iter().take(count).enumerate() {
+            for (at, answer) in answers.into_iter().enumerate() {
                 let index = first + at as u64;
                 match answer {
                     // SAFETY: there is a slot for each item.
@@ -223,12 +228,6 @@ fn answer<T, R, E: Clone>(
                     }
                 }
                 shared.forget(call, index..index + 1);
-            }
-            for at in answered..count {
-                // SAFETY: the call is under way.
-                unsafe {
-                    sys::pa_call_fail_at(call.raw(), at, sys::PA_CODE_UNANSWERED, c"the batch function gave no answer".as_ptr())
-                };
             }
             return 0;
         }
