@@ -33,3 +33,8 @@ generate_rust() { # SWIG BINDINGS_DIR
   "$1" -xml -o "$xml" -I"$root/capi/include" "$2/pa.i" &&
     python3 "$2/rust/generate.py" "$xml" "$root/capi/include" >"$2/rust/libpa-sys/src/lib.rs"
 }
+
+bench_rust() { # OUT.json QUICK
+  (cd "$root/benchmarks/rust" && CARGO_TARGET_DIR=$root/build/rust-bench cargo build --release --locked -q) &&
+    "$root/build/rust-bench/release/bench-rust" ${2:+"$2"} "$1"
+}

@@ -57,6 +57,7 @@ mod failures;
 mod hooks;
 mod limiter;
 mod map;
+mod memory;
 mod options;
 mod outcome;
 mod outcomes;

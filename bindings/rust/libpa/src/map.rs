@@ -1,13 +1,13 @@
 //! Maps: all at once.
 
 use std::ffi::c_void;
-use std::mem::MaybeUninit;
 use std::sync::Arc;
 
 use libpa_sys as sys;
 
 use crate::error::{self, Error, ErrorKind};
 use crate::hooks::{Borrowed, Owned, Place, Shared};
+use crate::memory;
 use crate::run::Run;
 use crate::source::{IntoSource, Owner};
 use crate::word::Word;
@@ -110,9 +110,7 @@ impl<'a, T, R, E> Run<'a, T, R, E> {
         F: Fn(&T, &Call) -> Result<R, E>,
     {
         let Prepared { raw, shared, _options, salvage } = self.prepare::<Borrowed>()?;
-        let mut values: Vec<MaybeUninit<R>> = Vec::with_capacity(items.len());
-        // SAFETY: there is room for them, and they need not be written.
-        unsafe { values.set_len(items.len()) };
+        let mut values = memory::unwritten(items.len());
         let work = Work { function, shared: shared.clone() };
         let ctx = Ranges { work, items: items.as_ptr(), values: values.as_mut_ptr() };
         // SAFETY: all of it lives until the call returns, and the run is over then.

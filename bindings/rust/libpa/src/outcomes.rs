@@ -6,6 +6,7 @@ use std::mem::{MaybeUninit, needs_drop};
 use libpa_sys as sys;
 
 use crate::failures::Failures;
+use crate::memory;
 use crate::outcome::{self, End, ItemError, Outcome, State};
 use crate::word::{self, Word};
 
@@ -93,9 +94,7 @@ impl<R, E> Outcomes<R, E> {
         // SAFETY: the values are written below.
         let mut this = unsafe { Self::of_values(result, Vec::new(), failures) };
         let count = this.receipts.count();
-        this.values.reserve_exact(count);
-        // SAFETY: there is room for them, and they need not be written.
-        unsafe { this.values.set_len(count) };
+        this.values = memory::unwritten(count);
         let mut failed = this.failed.iter().map(|(index, _)| *index).peekable();
         for (index, value) in this.values.iter_mut().enumerate() {
             if failed.next_if_eq(&index).is_some() {
