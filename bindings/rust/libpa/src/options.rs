@@ -227,7 +227,6 @@ impl Options {
         self.detach
     }
 
-    #[cfg(feature = "futures")]
     pub(crate) fn is_inline(&self) -> bool {
         self.inline
     }

@@ -171,7 +171,7 @@ impl Options {
     /// let run = libpa::Options::new().salvage(&mut salvaged);
     /// let error = run.map_iter(libpa::fallible(lines), |line, _call| line.parse::<i32>()).unwrap_err();
     /// assert_eq!(error.to_string(), "the source failed: the disk is gone");
-    /// assert_eq!(salvaged.unwrap().len(), 3);
+    /// assert!(salvaged.unwrap().len() >= 3);
     /// ```
     pub fn salvage<'a, T, R, E>(self, place: &'a mut Option<Outcomes<R, E>>) -> Run<'a, T, R, E> {
         Run::from(self).salvage(place)
