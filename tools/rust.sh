@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# The binding for Rust: what `run` calls. Needs the functions of `run`, and `root`.
+# The binding for Rust: what `run` calls. Needs the functions of `run`, and root.
+: "${root:?}"
 
 rust_oldest=1.85 # bindings/rust/Cargo.toml says so as well
 
@@ -37,4 +38,89 @@ generate_rust() { # SWIG BINDINGS_DIR
 bench_rust() { # OUT.json QUICK
   (cd "$root/benchmarks/rust" && CARGO_TARGET_DIR=$root/build/rust-bench cargo build --release --locked -q) &&
     "$root/build/rust-bench/release/bench-rust" ${2:+"$2"} "$1"
+}
+
+build_rust_fetch() { # FILE
+  (cd "$root/examples/rust/fetch" && CARGO_TARGET_DIR=$root/build/rust-fetch cargo build --release --locked -q) &&
+    cp "$root/build/rust-fetch/release/fetch" "$1"
+}
+
+# ---------------------------------------------------------------- tests
+
+# rust_suite NAME COMMAND...: runs the tests of a cargo command, and counts them by the lines with which it closes. A build that
+# fails is a failed test.
+rust_suite() {
+  local name=$1 log passed failed names status=0
+  log=$(log_file "rust-${1// /-}")
+  shift
+  "$@" 2>&1 | tee "$log" || status=$?
+  read -r passed failed < <(awk '/^test result: / { passed += $4; failed += $6 } END { print passed + 0, failed + 0 }' "$log")
+  names=$(sed -n 's/^test \(.*[^ ]\)  *\.\.\. FAILED$/\1/p' "$log" | tr '\n' ' ')
+  if [ "$status" != 0 ] && [ "$failed" = 0 ]; then
+    failed=1
+    names="it does not build, or broke off"
+  elif [ "$((passed + failed))" = 0 ]; then
+    failed=1
+    names="there are no tests"
+  fi
+  count "rust, $name" "$passed" "$failed" "$names"
+}
+
+# rust_check NAME COMMAND...: one that passes or fails as a whole.
+rust_check() {
+  local name=$1
+  shift
+  if "$@"; then count "rust, $name" 1 0; else count "rust, $name" 0 1; fi
+}
+
+# What a machine lacks is said, and not counted.
+rust_not_applicable() { # NAME WHY
+  printf 'not applicable: %s: %s\n' "$1" "$2"
+}
+
+rust_in() { # FOLDER COMMAND...
+  local folder=$root/$1
+  shift
+  (cd "$folder" && "$@")
+}
+
+test_rust() {
+  say "rust: the crate's tests"
+  rust_suite libpa rust_in bindings/rust cargo test --locked --no-fail-fast -p libpa -p libpa-sys --all-features
+  say "rust: conformance, layout, misuse, and the snippets of docs/rust.md"
+  rust_suite checks rust_in bindings/rust cargo test --locked --no-fail-fast -p checks
+
+  say "rust: static analysis"
+  if cargo clippy --version >/dev/null 2>&1; then
+    rust_check clippy rust_in bindings/rust cargo clippy --locked -q --workspace --all-targets --all-features -- -D warnings
+    rust_check "clippy, fetch" rust_in examples/rust/fetch cargo clippy --locked -q -- -D warnings
+    rust_check "clippy, bench" rust_in benchmarks/rust cargo clippy --locked -q -- -D warnings
+  else
+    rust_not_applicable clippy "this toolchain has none, nor is there a package of it"
+  fi
+  if cargo fmt --version >/dev/null 2>&1; then
+    rust_check formatting rust_in bindings/rust cargo fmt --all --check
+  else
+    rust_not_applicable rustfmt "this toolchain has none"
+  fi
+  RUSTDOCFLAGS="-D warnings" rust_check rustdoc rust_in bindings/rust cargo doc --locked -q --no-deps --all-features -p libpa -p libpa-sys
+  test_rust_static
+  test_rust_miri
+}
+
+# build.rs links libpa.a as well, without pkg-config.
+test_rust_static() {
+  say "rust: linked statically"
+  PKG_CONFIG_PATH='' LIBPA_LIB_DIR=$root/build/stage/lib LIBPA_STATIC=1 CARGO_TARGET_DIR=$root/build/rust-static \
+    rust_suite "static" rust_in bindings/rust cargo test --locked -p libpa --test batch
+}
+
+# Miri can't call C: it runs the parts that are Rust alone.
+test_rust_miri() {
+  if cargo +nightly miri --version >/dev/null 2>&1; then
+    say "rust: miri"
+    rust_suite miri rust_in bindings/rust cargo +nightly miri test --locked -p libpa --lib -- word:: failures:: source:: work::
+  else
+    rust_not_applicable miri "there is no nightly toolchain with it"
+  fi
 }

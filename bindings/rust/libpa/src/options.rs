@@ -227,6 +227,7 @@ impl Options {
         self.detach
     }
 
+    #[cfg(feature = "futures")]
     pub(crate) fn is_inline(&self) -> bool {
         self.inline
     }

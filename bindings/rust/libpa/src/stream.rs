@@ -52,8 +52,6 @@ pub(crate) struct Open<'b, R, E> {
     handle: *mut sys::pa_iter,
     ledger: SharedLedger<'b, E>,
     bunch: Bunch,
-    /// Nothing is to run that was not asked for.
-    inline: bool,
     over: bool,
     _values: std::marker::PhantomData<fn() -> R>,
 }
@@ -99,13 +97,11 @@ impl<R, E> Open<'_, R, E> {
         let mut count = 0;
         // SAFETY: the stream is open, and `&mut self` sees to it that only one call is made at a time.
         let status = unsafe {
-            if timeout_ns < 0 && !self.inline {
+            if timeout_ns < 0 {
                 sys::pa_iter_next_many(self.handle, &raw mut bunch.first, &raw mut bunch.values, &raw mut count, &raw mut error)
             } else {
                 count = 1;
-                let status = sys::pa_iter_next_timeout(self.handle, timeout_ns, &raw mut bunch.first, &raw mut error);
-                bunch.values = &raw mut bunch.first.value; // see `value`
-                status
+                sys::pa_iter_next_timeout(self.handle, timeout_ns, &raw mut bunch.first, &raw mut error)
             }
         };
         if status == sys::PA_STATUS_OK {
@@ -258,7 +254,7 @@ impl<'a, T, R, E> Run<'a, T, R, E> {
         R: Send + 'b,
         E: Send + 'b,
     {
-        let Prepared { mut raw, shared, _options: options, .. } = self.prepare::<Owned>()?;
+        let Prepared { mut raw, shared, _options, .. } = self.prepare::<Owned>()?;
         let (mut handle, mut error, mut status) = (std::ptr::null_mut(), error::blank(), 0);
         Owner::new(source, function, shared.clone()).hand_over(&mut raw, |ctx, source, options| {
             status = start(ctx, source, options, &raw mut handle, &raw mut error);
@@ -266,7 +262,7 @@ impl<'a, T, R, E> Run<'a, T, R, E> {
         });
         error::check(status, &error)?;
         let bunch = Bunch { first: outcome::blank(), values: std::ptr::null_mut(), count: 0, at: 0 };
-        Ok(Open { handle, ledger: shared, bunch, inline: options.is_inline(), over: false, _values: std::marker::PhantomData })
+        Ok(Open { handle, ledger: shared, bunch, over: false, _values: std::marker::PhantomData })
     }
 
     /// # Safety
