@@ -50,20 +50,20 @@ build_rust_fetch() { # FILE
 # rust_suite NAME COMMAND...: runs the tests of a cargo command, and counts them by the lines with which it closes. A build that
 # fails is a failed test.
 rust_suite() {
-  local name=$1 log passed failed names status=0
+  local name=$1 log good bad names status=0 # not `passed` and `failed`: these are what `count` adds to
   log=$(log_file "rust-${1// /-}")
   shift
   "$@" 2>&1 | tee "$log" || status=$?
-  read -r passed failed < <(awk '/^test result: / { passed += $4; failed += $6 } END { print passed + 0, failed + 0 }' "$log")
+  read -r good bad < <(awk '/^test result: / { passed += $4; failed += $6 } END { print passed + 0, failed + 0 }' "$log")
   names=$(sed -n 's/^test \(.*[^ ]\)  *\.\.\. FAILED$/\1/p' "$log" | tr '\n' ' ')
-  if [ "$status" != 0 ] && [ "$failed" = 0 ]; then
-    failed=1
+  if [ "$status" != 0 ] && [ "$bad" = 0 ]; then
+    bad=1
     names="it does not build, or broke off"
-  elif [ "$((passed + failed))" = 0 ]; then
-    failed=1
+  elif [ "$((good + bad))" = 0 ]; then
+    bad=1
     names="there are no tests"
   fi
-  count "rust, $name" "$passed" "$failed" "$names"
+  count "rust, $name" "$good" "$bad" "$names"
 }
 
 # rust_check NAME COMMAND...: one that passes or fails as a whole.

@@ -3,6 +3,9 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
+/// A name, and how it does the work.
+pub type Contender<'a, V> = (&'static str, Box<dyn FnMut() -> V + 'a>);
+
 pub struct Race {
     title: String,
     rounds: usize,
@@ -15,7 +18,7 @@ impl Race {
     }
 
     /// Every contender once in each round, another one first each time, and from rest; and one round before, which does not count.
-    pub fn run<V>(&mut self, contenders: &mut [(&'static str, Box<dyn FnMut() -> V + '_>)], check: impl Fn(&V)) {
+    pub fn run<V>(&mut self, contenders: &mut [Contender<'_, V>], check: impl Fn(&V)) {
         self.samples = contenders.iter().map(|(name, _)| (*name, Vec::new())).collect();
         for round in 0..=self.rounds {
             let mut kept = Vec::new(); // so that no memory is handed from one contender to the next

@@ -12,7 +12,7 @@ use std::hash::{BuildHasher, Hasher};
 use std::hint::black_box;
 use std::time::Instant;
 
-use harness::{Race, Report};
+use harness::{Contender, Race, Report};
 use libpa::Options;
 use rayon::prelude::*;
 use team::Team;
@@ -57,14 +57,7 @@ fn steps_of_a_microsecond() -> u64 {
 }
 
 /// Every contender maps `items` into a vector that is new, and stays until the round is over.
-fn race(
-    report: &mut Report,
-    row: &str,
-    title: &str,
-    rounds: usize,
-    check: u64,
-    mut contenders: [(&'static str, Box<dyn FnMut() -> Vec<u64> + '_>); 3],
-) {
+fn race(report: &mut Report, row: &str, title: &str, rounds: usize, check: u64, mut contenders: [Contender<'_, Vec<u64>>; 3]) {
     let mut race = Race::new(title, rounds);
     race.run(&mut contenders, |values| assert_eq!(*values.last().unwrap(), check, "a wrong value must not be timed"));
     report.ratio(row, race.fastest("libpa") / race.fastest("rayon"));

@@ -243,7 +243,8 @@ impl Options {
     /// Whether what holds is decided between one item and the next: if not, a worker may run ranges of them.
     pub(crate) fn treats_items_alone(&self) -> bool {
         let paced = self.limiter.is_some() || self.rate.is_some();
-        self.retry.is_some() || paced || self.item_timeout.is_some() || self.max_errors.is_some()
+        let ends_early = self.timeout.is_some() || self.stop.is_some() || self.max_errors.is_some();
+        self.retry.is_some() || paced || self.item_timeout.is_some() || ends_early
     }
 
     pub(crate) fn to_raw(&self) -> Result<sys::pa_options, Error> {

@@ -31,13 +31,13 @@ impl Drop for Position<'_> {
     }
 }
 
-/// Runs `step` for the positions from `*at` up to `end`, until one fails; `*at` is then where. All those that succeed share one
+/// Runs `step` for the positions from `*at` up to `end()`, until one fails; `*at` is then where. All those that succeed share one
 /// `catch_unwind`.
 #[inline]
-fn run_until_failure<E>(at: &mut usize, end: usize, mut step: impl FnMut(usize) -> Result<(), E>) -> Option<Cause<E>> {
+fn run_until_failure<E>(at: &mut usize, end: impl Fn() -> usize, mut step: impl FnMut(usize) -> Result<(), E>) -> Option<Cause<E>> {
     let run = catch_unwind(AssertUnwindSafe(|| {
         let mut position = Position { local: *at, at };
-        while position.local < end {
+        while position.local < end() {
             step(position.local)?;
             position.local += 1;
         }
@@ -61,30 +61,29 @@ where
     F: Fn(&T, &Call) -> Result<R, E>,
     P: Place<T>,
 {
-    // SAFETY: see above.
-    let (span, work) = unsafe { (&mut *span, &*(*span).ctx.cast::<Work<'_, T, R, E, F>>()) };
-    let (items, values, count) = (span.items, span.values, span.count as usize);
-    // SAFETY: the call is under way; its index is that of the position where the span stands.
-    let first = unsafe { sys::pa_call_index(span.call) } - span.at;
-    let call = Call::new(span.call, first);
-    let began = span.at;
-    let mut at = began as usize;
-    let failure = run_until_failure(&mut at, count, |i| {
-        // pa_call_retry_after and the like refer to where the span stands.
-        span.at = i as u64;
-        call.move_to(first + i as u64);
-        // SAFETY: i is below count.
-        let (item, slot) = unsafe { (P::item(items.add(i)), values.add(i)) };
-        // SAFETY: see above; libpa reads the slot of an item that has failed, too.
-        unsafe { slot.write(std::ptr::null_mut()) };
-        let value = (work.function)(item, &call)?;
-        // SAFETY: as above.
-        unsafe { word::store(slot, value) };
-        Ok(())
-    });
-    span.at = at as u64;
-    work.shared.forget(&call, first + began..first + at as u64);
-    span.code = failure.map_or(0, |cause| work.shared.failed(&call, first + at as u64, cause, None));
+    // SAFETY: see above. libpa changes the span during a call: so there is no reference to it here, and its count is read anew.
+    unsafe {
+        let work = &*(*span).ctx.cast::<Work<'_, T, R, E, F>>();
+        let (items, values, began) = ((*span).items, (*span).values, (*span).at);
+        // The index of a call is that of the position where its span stands.
+        let first = sys::pa_call_index((*span).call) - began;
+        let call = Call::new((*span).call, first);
+        let mut at = began as usize;
+        let end = || (*span).count as usize;
+        let failure = run_until_failure(&mut at, end, |i| {
+            (*span).at = i as u64;
+            call.move_to(first + i as u64);
+            // The value may take the place of the item. A word is not read as a pointer: what is in it may have padding.
+            let item = items.add(i).cast::<MaybeUninit<Word>>().read();
+            let slot = values.add(i);
+            slot.write(std::ptr::null_mut());
+            word::store(slot, (work.function)(P::item(item.as_ptr()), &call)?);
+            Ok(())
+        });
+        (*span).at = at as u64;
+        work.shared.forget(&call, first + began..first + at as u64);
+        (*span).code = failure.map_or(0, |cause| work.shared.failed(&call, first + at as u64, cause, None));
+    }
 }
 
 /// A `pa_fn`: one item.
@@ -101,13 +100,17 @@ where
     // SAFETY: see above.
     let (work, index) = unsafe { (&*ctx.cast::<Work<'_, T, R, E, F>>(), sys::pa_call_index(call)) };
     let call = Call::new(call, index);
-    let failure = run_until_failure(&mut 0, 1, |_| {
-        // SAFETY: the item is there for the call.
-        let result = (work.function)(unsafe { P::item(&raw const item) }, &call)?;
-        // SAFETY: the slot is there for the call.
-        unsafe { word::store(value, result) };
-        Ok(())
-    });
+    let failure = run_until_failure(
+        &mut 0,
+        || 1,
+        |_| {
+            // SAFETY: the item is there for the call.
+            let result = (work.function)(unsafe { P::item(&raw const item) }, &call)?;
+            // SAFETY: the slot is there for the call.
+            unsafe { word::store(value, result) };
+            Ok(())
+        },
+    );
     match failure {
         None => {
             work.shared.forget(&call, index..index + 1);
@@ -135,12 +138,16 @@ where
     let call = Call::new(call, first);
     let end = (first + count) as usize;
     let mut at = first as usize;
-    while let Some(cause) = run_until_failure(&mut at, end, |i| {
-        call.move_to(i as u64);
-        // SAFETY: i is an index of both arrays, and nobody else runs it.
-        unsafe { (*values.add(i)).write((work.function)(&*items.add(i), &call)?) };
-        Ok(())
-    }) {
+    while let Some(cause) = run_until_failure(
+        &mut at,
+        || end,
+        |i| {
+            call.move_to(i as u64);
+            // SAFETY: i is an index of both arrays, and nobody else runs it.
+            unsafe { (*values.add(i)).write((work.function)(&*items.add(i), &call)?) };
+            Ok(())
+        },
+    ) {
         work.shared.failed(&call, at as u64, cause, Some(at - first as usize));
         at += 1;
     }
@@ -251,16 +258,16 @@ mod tests {
     #[test]
     fn a_run_stops_where_a_step_fails_or_panics() {
         let mut at = 2;
-        let failure = run_until_failure(&mut at, 9, |i| if i == 5 { Err("five") } else { Ok(()) });
+        let failure = run_until_failure(&mut at, || 9, |i| if i == 5 { Err("five") } else { Ok(()) });
         assert!(matches!(failure, Some(Cause::Error("five"))));
         assert_eq!(at, 5);
 
-        let failure = run_until_failure(&mut at, 9, |i| if i == 7 { panic!("seven") } else { Ok::<_, ()>(()) });
+        let failure = run_until_failure(&mut at, || 9, |i| if i == 7 { panic!("seven") } else { Ok::<_, ()>(()) });
         assert!(matches!(failure, Some(Cause::Panic(panic)) if panic.message() == "seven"));
         assert_eq!(at, 7);
 
         at = 8;
-        assert!(run_until_failure(&mut at, 9, |_| Ok::<_, ()>(())).is_none());
+        assert!(run_until_failure(&mut at, || 9, |_| Ok::<_, ()>(())).is_none());
         assert_eq!(at, 9);
     }
 }

@@ -1,4 +1,4 @@
-// E0521: a call is over when the function returns
+// E0277: a call stays on its thread, and for its time
 
 fn main() {
     let kept = std::sync::Mutex::new(None);
