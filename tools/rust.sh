@@ -105,6 +105,7 @@ test_rust() {
   fi
   RUSTDOCFLAGS="-D warnings" rust_check rustdoc rust_in bindings/rust cargo doc --locked -q --no-deps --all-features -p libpa -p libpa-sys
   test_rust_static
+  test_rust_address
   test_rust_miri
 }
 
@@ -113,6 +114,21 @@ test_rust_static() {
   say "rust: linked statically"
   PKG_CONFIG_PATH='' LIBPA_LIB_DIR=$root/build/stage/lib LIBPA_STATIC=1 CARGO_TARGET_DIR=$root/build/rust-static \
     rust_suite "static" rust_in bindings/rust cargo test --locked -p libpa --test batch
+}
+
+# Leaks, and memory that is used after it was freed. Only a nightly compiler has the sanitizer. (That for threads needs a standard
+# library that is built with it; without, it finds races in there.)
+test_rust_address() {
+  local flags="-Zsanitizer=address -Cunsafe-allow-abi-mismatch=sanitizer" target
+  target=$(rustc -vV | sed -n 's/^host: //p')
+  if ! (cd "$root/build" && echo 'fn main() {}' | rustc +nightly - -o rust-sanitized --target "$target" \
+    -Zsanitizer=address -Cunsafe-allow-abi-mismatch=sanitizer 2>/dev/null); then
+    rust_not_applicable "address sanitizer" "there is no nightly toolchain with it"
+    return
+  fi
+  say "rust: address sanitizer"
+  RUSTFLAGS=$flags CARGO_TARGET_DIR=$root/build/rust-address \
+    rust_suite address rust_in bindings/rust cargo +nightly test --locked --target "$target" -p libpa --all-features --tests
 }
 
 # Miri can't call C: it runs the parts that are Rust alone.

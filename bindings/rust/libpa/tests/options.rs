@@ -338,3 +338,31 @@ fn the_version_is_that_of_the_crate() {
     let (major, minor, patch) = libpa::version();
     assert_eq!(format!("{major}.{minor}.{patch}"), env!("CARGO_PKG_VERSION"));
 }
+
+#[test]
+fn the_duration_is_from_the_first_start_to_the_last_end_waits_included() {
+    let wait = Duration::from_millis(20);
+    let options = Options::new().retry(Retry::attempts(2).backoff(wait).jitter(false));
+    let outcomes = options.map(&[()], |(), call| if call.attempt() == 1 { Err(()) } else { Ok(()) }).unwrap();
+    assert!(outcomes.get(0).unwrap().duration >= wait);
+}
+
+#[test]
+fn a_stop_inside_a_key_function_cancels_the_item_and_keeps_its_key() {
+    let stop = StopToken::new().unwrap();
+    let run = Options::new().stop(&stop).workers(1).window(1).item_key(|x: &i32| {
+        stop.request();
+        *x
+    });
+    let outcomes = run.map(&[7, 8], |_, _| -> Result<(), ()> { unreachable!("it is stopped") }).unwrap();
+    let first = outcomes.get(0).unwrap();
+    assert_eq!((first.state(), first.key), (State::Cancelled, Some(Key::Int(7))));
+}
+
+#[test]
+fn what_max_errors_kept_from_running_is_not_paid_for() {
+    let limiter = Limiter::new(Rate::new(1.0, HOUR).burst(10)).unwrap();
+    let options = Options::new().workers(1).window(1).limiter(&limiter).max_errors(1);
+    assert_eq!(options.map(&[(); 9], |(), _| Err::<(), _>(())).unwrap().end(), End::Aborted);
+    assert_eq!(limiter.try_acquire(9).unwrap(), Acquired::Now);
+}
