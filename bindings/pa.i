@@ -9,4 +9,8 @@
 %include "go/palow.i"
 #elif defined(SWIGJAVA)
 %include "java/palow.i"
+#elif defined(SWIGXML)
+%include <pa/pa.h>
+%include <pa/job.h>
+%include <pa/api.h>
 #endif
