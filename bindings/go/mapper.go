@@ -137,7 +137,7 @@ func timedOutcome(err error, timedOut bool) outcome {
 	case err == nil:
 		return outcome{ErrItemTimedOut, true}
 	}
-	return outcome{&hostError{ErrItemTimedOut, err}, true}
+	return outcome{&because{ErrItemTimedOut, err}, true}
 }
 
 // A lease that is one call of a batch function.

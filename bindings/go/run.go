@@ -184,7 +184,7 @@ func (r *run) fail(what, err error) {
 	if r.failure != nil {
 		return
 	}
-	r.failure = &hostError{what, err}
+	r.failure = &because{what, err}
 	if End(palow.Pa_job_end(r.job)) == EndNone {
 		palow.Pa_job_stop(r.job)
 		r.stopped = true
@@ -198,17 +198,17 @@ func (r *run) fail(what, err error) {
 
 // failBy is fail for an error that may say itself whose it is.
 func (r *run) failBy(err, what error) {
-	if own, isOwn := err.(*hostError); isOwn {
+	if own, says := err.(*because); says {
 		what, err = own.what, own.err
 	}
 	r.fail(what, err)
 }
 
-// A hostError is an error of the caller's code.
-type hostError struct{ what, err error }
+// A because is an error of this package, and the one behind it.
+type because struct{ what, err error }
 
-func (e *hostError) Error() string   { return e.what.Error() + ": " + e.err.Error() }
-func (e *hostError) Unwrap() []error { return []error{e.what, e.err} }
+func (e *because) Error() string   { return e.what.Error() + ": " + e.err.Error() }
+func (e *because) Unwrap() []error { return []error{e.what, e.err} }
 
 // ending says why the run ended, and the cause if it ended early.
 func (r *run) ending() (End, error) {
@@ -223,7 +223,7 @@ func (r *run) ending() (End, error) {
 	}
 	cause := endCause(end)
 	if outside := context.Cause(r.parent); outside != nil && end != EndAborted {
-		cause = &hostError{cause, outside}
+		cause = &because{cause, outside}
 	}
 	if r.failure != nil {
 		cause = errors.Join(cause, r.failure)

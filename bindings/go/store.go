@@ -119,7 +119,7 @@ func (s *store[T, R]) name(item T) (key any, err error) {
 			err = crash(panicked)
 		}
 		if err != nil {
-			key, err = nil, &hostError{ErrKey, err}
+			key, err = nil, &because{ErrKey, err}
 		}
 	}()
 	key, err = s.key(item)

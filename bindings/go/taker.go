@@ -50,6 +50,7 @@ type taker struct {
 	in         stage // whose code is running
 	exited     bool  // the goroutine was ended there, by runtime.Goexit
 	judged     error // what RetryIf was last asked about
+	refused    bool  // it ended the goroutine: that is no yes
 }
 
 // A stage is which of the caller's functions a taker is in.
@@ -95,7 +96,9 @@ func (t *taker) resume() {
 		return
 	}
 	t.exited = false
-	switch t.in {
+	in := t.in
+	t.in = inFunction
+	switch in {
 	case inSource:
 		t.run.fail(ErrSource, ErrGoexit)
 		t.act(t.supply(0, true))
@@ -104,6 +107,7 @@ func (t *taker) resume() {
 	case inWorkerStop:
 		t.isStarted = false
 	case inRetryIf:
+		t.refused = true
 		t.work.run(t, errors.Join(t.judged, ErrGoexit))
 	default:
 		t.work.run(t, ErrGoexit)
@@ -372,8 +376,8 @@ func (t *taker) worthRetrying(o *outcome) (worthIt bool) {
 		var crashed *PanicError
 		return !errors.Is(o.err, ErrGoexit) && !errors.As(o.err, &crashed)
 	}
-	if t.in == inRetryIf { // which has just ended the goroutine before
-		t.in = inFunction
+	if t.refused {
+		t.refused = false
 		return false
 	}
 	t.judged = o.err
