@@ -179,6 +179,23 @@ func TestDetachReturnsWhileCallsAreRunning(t *testing.T) {
 	})
 }
 
+func TestDetachReturnsWhileTheSourceKeepsEverybodyWaiting(t *testing.T) {
+	leavesNothing(t, func() {
+		release, quiet := make(chan bool), make(chan bool)
+		ctx, cancel := context.WithCancel(background)
+		results, err := pa.MapFrom(ctx, pa.FromSeq(func(yield func(int) bool) {
+			if yield(1) {
+				cancel()
+				<-release
+			}
+		}), square, pa.Detach(), pa.OnQuiescent(func() { close(quiet) }))
+		is(t, err, context.Canceled)
+		equal(t, "items", results.Len(), 1)
+		close(release)
+		<-quiet
+	})
+}
+
 func TestWhoGivesUpWithoutBeingToldHasFailed(t *testing.T) {
 	results, _ := pa.Map(background, count(1), func(context.Context, int) (int, error) { return 0, context.Canceled })
 	equal(t, "state", results.At(0).State(), pa.Failed)
