@@ -37,15 +37,20 @@ func newStore[T, R any](source Source[T], key func(T) (any, error)) *store[T, R]
 	}
 	item, value := reflect.TypeFor[T](), reflect.TypeFor[R]()
 	s.size = blockSize(item.Size() + value.Size())
+	for source.hasHint && s.size/2 >= uint64(source.hint) && s.size > leastBlock {
+		s.size /= 2
+	}
 	s.forgets = !isNumber(value) || !source.whole && !isNumber(item)
 	return s
 }
 
+const leastBlock = 16
+
 // blockSize: large enough that a block is seldom looked for, small enough that a stream of large items needs little.
 func blockSize(bytes uintptr) uint64 {
-	const most, least, enough = 4096, 16, 64 << 10
+	const most, enough = 4096, 64 << 10
 	size := uint64(most)
-	for size > least && uintptr(size)*bytes > enough {
+	for size > leastBlock && uintptr(size)*bytes > enough {
 		size /= 2
 	}
 	return size
