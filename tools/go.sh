@@ -22,7 +22,10 @@ need_go() {
 }
 
 generate_go() {
-  (cd "$2" && "$1" -go -cgo -I"$root/capi/include" -package palow -outdir go/internal/palow -o go/internal/palow/palow_wrap.c pa.i)
+  local low=$2/go/internal/palow
+  (cd "$2" && "$1" -go -cgo -I"$root/capi/include" -package palow -outdir go/internal/palow -o go/internal/palow/palow_wrap.c pa.i) &&
+    # SWIG appends a hash of pa.i to each name, which would change with the sections of other languages.
+    sed -i -E 's/_palow_[0-9a-f]{16}\b/_palow/g' "$low/palow.go" "$low/palow_wrap.c"
 }
 
 # go_in MODULE_FOLDER COMMAND...

@@ -40,40 +40,40 @@ typedef long long swig_type_10;
 typedef long long swig_type_11;
 typedef long long swig_type_12;
 typedef long long swig_type_13;
-extern void _wrap_Swig_free_palow_44b788cf253d9618(uintptr_t arg1);
-extern uintptr_t _wrap_Swig_malloc_palow_44b788cf253d9618(swig_intgo arg1);
-extern swig_voidp _wrap_pa_go_alloc_palow_44b788cf253d9618(uintptr_t arg1);
-extern void _wrap_pa_go_free_palow_44b788cf253d9618(swig_voidp arg1);
-extern int _wrap_pa_version_palow_44b788cf253d9618(void);
-extern int _wrap_pa_limiter_new_palow_44b788cf253d9618(swig_voidp arg1, swig_voidp arg2, swig_voidp arg3);
-extern void _wrap_pa_limiter_release_palow_44b788cf253d9618(uintptr_t arg1);
-extern int _wrap_pa_limiter_acquire_palow_44b788cf253d9618(uintptr_t arg1, swig_type_1 arg2, swig_type_2 arg3, swig_voidp arg4);
-extern int _wrap_pa_limiter_try_palow_44b788cf253d9618(uintptr_t arg1, swig_type_3 arg2, swig_voidp arg3, swig_voidp arg4);
-extern int _wrap_pa_limiter_pause_palow_44b788cf253d9618(uintptr_t arg1, swig_type_4 arg2, swig_voidp arg3);
-extern int _wrap_pa_limiter_set_rate_palow_44b788cf253d9618(uintptr_t arg1, swig_voidp arg2, swig_voidp arg3);
-extern int _wrap_pa_limiter_settle_palow_44b788cf253d9618(uintptr_t arg1, swig_type_5 arg2, swig_voidp arg3);
-extern swig_type_6 _wrap_pa_parse_retry_after_palow_44b788cf253d9618(swig_voidp arg1, swig_type_7 arg2);
-extern int _wrap_pa_stop_new_palow_44b788cf253d9618(swig_voidp arg1, swig_voidp arg2);
-extern void _wrap_pa_stop_release_palow_44b788cf253d9618(uintptr_t arg1);
-extern void _wrap_pa_stop_request_palow_44b788cf253d9618(uintptr_t arg1);
-extern int _wrap_pa_stop_requested_palow_44b788cf253d9618(uintptr_t arg1);
-extern void _wrap_pa_options_init_palow_44b788cf253d9618(swig_voidp arg1, uintptr_t arg2);
-extern int _wrap_pa_job_open_palow_44b788cf253d9618(swig_voidp arg1, swig_type_8 arg2, int arg3, swig_voidp arg4, swig_voidp arg5);
-extern int _wrap_pa_job_take_palow_44b788cf253d9618(uintptr_t arg1, swig_voidp arg2);
-extern int _wrap_pa_job_supply_palow_44b788cf253d9618(uintptr_t arg1, swig_voidp arg2, swig_type_9 arg3, int arg4);
-extern int _wrap_pa_job_step_palow_44b788cf253d9618(uintptr_t arg1, swig_voidp arg2, swig_type_10 arg3);
-extern int _wrap_pa_job_fail_palow_44b788cf253d9618(uintptr_t arg1, swig_voidp arg2, swig_type_11 arg3, int arg4, swig_type_12 arg5, int arg6, swig_voidp arg7);
-extern int _wrap_pa_job_complete_palow_44b788cf253d9618(uintptr_t arg1, swig_voidp arg2, swig_type_13 arg3);
-extern int _wrap_pa_job_leave_palow_44b788cf253d9618(uintptr_t arg1, swig_voidp arg2);
-extern int _wrap_pa_job_next_palow_44b788cf253d9618(uintptr_t arg1, swig_voidp arg2);
-extern int _wrap_pa_job_poll_palow_44b788cf253d9618(uintptr_t arg1, swig_voidp arg2);
-extern int _wrap_pa_job_progress_palow_44b788cf253d9618(uintptr_t arg1, swig_voidp arg2);
-extern int _wrap_pa_job_stop_palow_44b788cf253d9618(uintptr_t arg1);
-extern int _wrap_pa_job_drain_palow_44b788cf253d9618(uintptr_t arg1, swig_voidp arg2);
-extern int _wrap_pa_job_end_palow_44b788cf253d9618(uintptr_t arg1);
-extern int _wrap_pa_job_close_palow_44b788cf253d9618(uintptr_t arg1);
-extern void _wrap_pa_job_free_palow_44b788cf253d9618(uintptr_t arg1);
-extern int _wrap_pa_go_complete_and_take_palow_44b788cf253d9618(uintptr_t arg1, swig_voidp arg2);
+extern void _wrap_Swig_free_palow(uintptr_t arg1);
+extern uintptr_t _wrap_Swig_malloc_palow(swig_intgo arg1);
+extern swig_voidp _wrap_pa_go_alloc_palow(uintptr_t arg1);
+extern void _wrap_pa_go_free_palow(swig_voidp arg1);
+extern int _wrap_pa_version_palow(void);
+extern int _wrap_pa_limiter_new_palow(swig_voidp arg1, swig_voidp arg2, swig_voidp arg3);
+extern void _wrap_pa_limiter_release_palow(uintptr_t arg1);
+extern int _wrap_pa_limiter_acquire_palow(uintptr_t arg1, swig_type_1 arg2, swig_type_2 arg3, swig_voidp arg4);
+extern int _wrap_pa_limiter_try_palow(uintptr_t arg1, swig_type_3 arg2, swig_voidp arg3, swig_voidp arg4);
+extern int _wrap_pa_limiter_pause_palow(uintptr_t arg1, swig_type_4 arg2, swig_voidp arg3);
+extern int _wrap_pa_limiter_set_rate_palow(uintptr_t arg1, swig_voidp arg2, swig_voidp arg3);
+extern int _wrap_pa_limiter_settle_palow(uintptr_t arg1, swig_type_5 arg2, swig_voidp arg3);
+extern swig_type_6 _wrap_pa_parse_retry_after_palow(swig_voidp arg1, swig_type_7 arg2);
+extern int _wrap_pa_stop_new_palow(swig_voidp arg1, swig_voidp arg2);
+extern void _wrap_pa_stop_release_palow(uintptr_t arg1);
+extern void _wrap_pa_stop_request_palow(uintptr_t arg1);
+extern int _wrap_pa_stop_requested_palow(uintptr_t arg1);
+extern void _wrap_pa_options_init_palow(swig_voidp arg1, uintptr_t arg2);
+extern int _wrap_pa_job_open_palow(swig_voidp arg1, swig_type_8 arg2, int arg3, swig_voidp arg4, swig_voidp arg5);
+extern int _wrap_pa_job_take_palow(uintptr_t arg1, swig_voidp arg2);
+extern int _wrap_pa_job_supply_palow(uintptr_t arg1, swig_voidp arg2, swig_type_9 arg3, int arg4);
+extern int _wrap_pa_job_step_palow(uintptr_t arg1, swig_voidp arg2, swig_type_10 arg3);
+extern int _wrap_pa_job_fail_palow(uintptr_t arg1, swig_voidp arg2, swig_type_11 arg3, int arg4, swig_type_12 arg5, int arg6, swig_voidp arg7);
+extern int _wrap_pa_job_complete_palow(uintptr_t arg1, swig_voidp arg2, swig_type_13 arg3);
+extern int _wrap_pa_job_leave_palow(uintptr_t arg1, swig_voidp arg2);
+extern int _wrap_pa_job_next_palow(uintptr_t arg1, swig_voidp arg2);
+extern int _wrap_pa_job_poll_palow(uintptr_t arg1, swig_voidp arg2);
+extern int _wrap_pa_job_progress_palow(uintptr_t arg1, swig_voidp arg2);
+extern int _wrap_pa_job_stop_palow(uintptr_t arg1);
+extern int _wrap_pa_job_drain_palow(uintptr_t arg1, swig_voidp arg2);
+extern int _wrap_pa_job_end_palow(uintptr_t arg1);
+extern int _wrap_pa_job_close_palow(uintptr_t arg1);
+extern void _wrap_pa_job_free_palow(uintptr_t arg1);
+extern int _wrap_pa_go_complete_and_take_palow(uintptr_t arg1, swig_voidp arg2);
 #undef intgo
 */
 import "C"
@@ -107,26 +107,26 @@ type _ sync.Mutex
 
 func Swig_free(arg1 uintptr) {
 	_swig_i_0 := arg1
-	C._wrap_Swig_free_palow_44b788cf253d9618(C.uintptr_t(_swig_i_0))
+	C._wrap_Swig_free_palow(C.uintptr_t(_swig_i_0))
 }
 
 func Swig_malloc(arg1 int) (_swig_ret uintptr) {
 	var swig_r uintptr
 	_swig_i_0 := arg1
-	swig_r = (uintptr)(C._wrap_Swig_malloc_palow_44b788cf253d9618(C.swig_intgo(_swig_i_0)))
+	swig_r = (uintptr)(C._wrap_Swig_malloc_palow(C.swig_intgo(_swig_i_0)))
 	return swig_r
 }
 
 func Pa_go_alloc(arg1 uintptr) (_swig_ret unsafe.Pointer) {
 	var swig_r unsafe.Pointer
 	_swig_i_0 := arg1
-	swig_r = (unsafe.Pointer)(C._wrap_pa_go_alloc_palow_44b788cf253d9618(C.uintptr_t(_swig_i_0)))
+	swig_r = (unsafe.Pointer)(C._wrap_pa_go_alloc_palow(C.uintptr_t(_swig_i_0)))
 	return swig_r
 }
 
 func Pa_go_free(arg1 unsafe.Pointer) {
 	_swig_i_0 := arg1
-	C._wrap_pa_go_free_palow_44b788cf253d9618(C.swig_voidp(_swig_i_0))
+	C._wrap_pa_go_free_palow(C.swig_voidp(_swig_i_0))
 }
 
 const PA_STATUS_OK int = 0
@@ -165,7 +165,7 @@ const PA_WORKERS_MAX int = 65535
 const PA_MESSAGE_MAX int = 1023
 func Pa_version() (_swig_ret uint32) {
 	var swig_r uint32
-	swig_r = (uint32)(C._wrap_pa_version_palow_44b788cf253d9618())
+	swig_r = (uint32)(C._wrap_pa_version_palow())
 	return swig_r
 }
 
@@ -174,13 +174,13 @@ func Pa_limiter_new(arg1 *Rate, arg2 *uintptr, arg3 *Error) (_swig_ret int32) {
 	_swig_i_0 := arg1
 	_swig_i_1 := arg2
 	_swig_i_2 := arg3
-	swig_r = (int32)(C._wrap_pa_limiter_new_palow_44b788cf253d9618(C.swig_voidp(_swig_i_0), C.swig_voidp(_swig_i_1), C.swig_voidp(_swig_i_2)))
+	swig_r = (int32)(C._wrap_pa_limiter_new_palow(C.swig_voidp(_swig_i_0), C.swig_voidp(_swig_i_1), C.swig_voidp(_swig_i_2)))
 	return swig_r
 }
 
 func Pa_limiter_release(arg1 uintptr) {
 	_swig_i_0 := arg1
-	C._wrap_pa_limiter_release_palow_44b788cf253d9618(C.uintptr_t(_swig_i_0))
+	C._wrap_pa_limiter_release_palow(C.uintptr_t(_swig_i_0))
 }
 
 func Pa_limiter_acquire(arg1 uintptr, arg2 uint64, arg3 int64, arg4 *Error) (_swig_ret int32) {
@@ -189,7 +189,7 @@ func Pa_limiter_acquire(arg1 uintptr, arg2 uint64, arg3 int64, arg4 *Error) (_sw
 	_swig_i_1 := arg2
 	_swig_i_2 := arg3
 	_swig_i_3 := arg4
-	swig_r = (int32)(C._wrap_pa_limiter_acquire_palow_44b788cf253d9618(C.uintptr_t(_swig_i_0), C.swig_type_1(_swig_i_1), C.swig_type_2(_swig_i_2), C.swig_voidp(_swig_i_3)))
+	swig_r = (int32)(C._wrap_pa_limiter_acquire_palow(C.uintptr_t(_swig_i_0), C.swig_type_1(_swig_i_1), C.swig_type_2(_swig_i_2), C.swig_voidp(_swig_i_3)))
 	return swig_r
 }
 
@@ -199,7 +199,7 @@ func Pa_limiter_try(arg1 uintptr, arg2 uint64, arg3 *int64, arg4 *Error) (_swig_
 	_swig_i_1 := arg2
 	_swig_i_2 := arg3
 	_swig_i_3 := arg4
-	swig_r = (int32)(C._wrap_pa_limiter_try_palow_44b788cf253d9618(C.uintptr_t(_swig_i_0), C.swig_type_3(_swig_i_1), C.swig_voidp(_swig_i_2), C.swig_voidp(_swig_i_3)))
+	swig_r = (int32)(C._wrap_pa_limiter_try_palow(C.uintptr_t(_swig_i_0), C.swig_type_3(_swig_i_1), C.swig_voidp(_swig_i_2), C.swig_voidp(_swig_i_3)))
 	return swig_r
 }
 
@@ -208,7 +208,7 @@ func Pa_limiter_pause(arg1 uintptr, arg2 int64, arg3 *Error) (_swig_ret int32) {
 	_swig_i_0 := arg1
 	_swig_i_1 := arg2
 	_swig_i_2 := arg3
-	swig_r = (int32)(C._wrap_pa_limiter_pause_palow_44b788cf253d9618(C.uintptr_t(_swig_i_0), C.swig_type_4(_swig_i_1), C.swig_voidp(_swig_i_2)))
+	swig_r = (int32)(C._wrap_pa_limiter_pause_palow(C.uintptr_t(_swig_i_0), C.swig_type_4(_swig_i_1), C.swig_voidp(_swig_i_2)))
 	return swig_r
 }
 
@@ -217,7 +217,7 @@ func Pa_limiter_set_rate(arg1 uintptr, arg2 *Rate, arg3 *Error) (_swig_ret int32
 	_swig_i_0 := arg1
 	_swig_i_1 := arg2
 	_swig_i_2 := arg3
-	swig_r = (int32)(C._wrap_pa_limiter_set_rate_palow_44b788cf253d9618(C.uintptr_t(_swig_i_0), C.swig_voidp(_swig_i_1), C.swig_voidp(_swig_i_2)))
+	swig_r = (int32)(C._wrap_pa_limiter_set_rate_palow(C.uintptr_t(_swig_i_0), C.swig_voidp(_swig_i_1), C.swig_voidp(_swig_i_2)))
 	return swig_r
 }
 
@@ -226,7 +226,7 @@ func Pa_limiter_settle(arg1 uintptr, arg2 int64, arg3 *Error) (_swig_ret int32) 
 	_swig_i_0 := arg1
 	_swig_i_1 := arg2
 	_swig_i_2 := arg3
-	swig_r = (int32)(C._wrap_pa_limiter_settle_palow_44b788cf253d9618(C.uintptr_t(_swig_i_0), C.swig_type_5(_swig_i_1), C.swig_voidp(_swig_i_2)))
+	swig_r = (int32)(C._wrap_pa_limiter_settle_palow(C.uintptr_t(_swig_i_0), C.swig_type_5(_swig_i_1), C.swig_voidp(_swig_i_2)))
 	return swig_r
 }
 
@@ -234,7 +234,7 @@ func Pa_parse_retry_after(arg1 *byte, arg2 int64) (_swig_ret int64) {
 	var swig_r int64
 	_swig_i_0 := arg1
 	_swig_i_1 := arg2
-	swig_r = (int64)(C._wrap_pa_parse_retry_after_palow_44b788cf253d9618(C.swig_voidp(_swig_i_0), C.swig_type_7(_swig_i_1)))
+	swig_r = (int64)(C._wrap_pa_parse_retry_after_palow(C.swig_voidp(_swig_i_0), C.swig_type_7(_swig_i_1)))
 	return swig_r
 }
 
@@ -242,31 +242,31 @@ func Pa_stop_new(arg1 *uintptr, arg2 *Error) (_swig_ret int32) {
 	var swig_r int32
 	_swig_i_0 := arg1
 	_swig_i_1 := arg2
-	swig_r = (int32)(C._wrap_pa_stop_new_palow_44b788cf253d9618(C.swig_voidp(_swig_i_0), C.swig_voidp(_swig_i_1)))
+	swig_r = (int32)(C._wrap_pa_stop_new_palow(C.swig_voidp(_swig_i_0), C.swig_voidp(_swig_i_1)))
 	return swig_r
 }
 
 func Pa_stop_release(arg1 uintptr) {
 	_swig_i_0 := arg1
-	C._wrap_pa_stop_release_palow_44b788cf253d9618(C.uintptr_t(_swig_i_0))
+	C._wrap_pa_stop_release_palow(C.uintptr_t(_swig_i_0))
 }
 
 func Pa_stop_request(arg1 uintptr) {
 	_swig_i_0 := arg1
-	C._wrap_pa_stop_request_palow_44b788cf253d9618(C.uintptr_t(_swig_i_0))
+	C._wrap_pa_stop_request_palow(C.uintptr_t(_swig_i_0))
 }
 
 func Pa_stop_requested(arg1 uintptr) (_swig_ret int32) {
 	var swig_r int32
 	_swig_i_0 := arg1
-	swig_r = (int32)(C._wrap_pa_stop_requested_palow_44b788cf253d9618(C.uintptr_t(_swig_i_0)))
+	swig_r = (int32)(C._wrap_pa_stop_requested_palow(C.uintptr_t(_swig_i_0)))
 	return swig_r
 }
 
 func Pa_options_init(arg1 *Options, arg2 uintptr) {
 	_swig_i_0 := arg1
 	_swig_i_1 := arg2
-	C._wrap_pa_options_init_palow_44b788cf253d9618(C.swig_voidp(_swig_i_0), C.uintptr_t(_swig_i_1))
+	C._wrap_pa_options_init_palow(C.swig_voidp(_swig_i_0), C.uintptr_t(_swig_i_1))
 }
 
 const PA_JOB_STREAM int = 1
@@ -283,7 +283,7 @@ func Pa_job_open(arg1 *Options, arg2 uint64, arg3 uint32, arg4 *uintptr, arg5 *E
 	_swig_i_2 := arg3
 	_swig_i_3 := arg4
 	_swig_i_4 := arg5
-	swig_r = (int32)(C._wrap_pa_job_open_palow_44b788cf253d9618(C.swig_voidp(_swig_i_0), C.swig_type_8(_swig_i_1), C.int(_swig_i_2), C.swig_voidp(_swig_i_3), C.swig_voidp(_swig_i_4)))
+	swig_r = (int32)(C._wrap_pa_job_open_palow(C.swig_voidp(_swig_i_0), C.swig_type_8(_swig_i_1), C.int(_swig_i_2), C.swig_voidp(_swig_i_3), C.swig_voidp(_swig_i_4)))
 	return swig_r
 }
 
@@ -291,7 +291,7 @@ func Pa_job_take(arg1 uintptr, arg2 *Lease) (_swig_ret int32) {
 	var swig_r int32
 	_swig_i_0 := arg1
 	_swig_i_1 := arg2
-	swig_r = (int32)(C._wrap_pa_job_take_palow_44b788cf253d9618(C.uintptr_t(_swig_i_0), C.swig_voidp(_swig_i_1)))
+	swig_r = (int32)(C._wrap_pa_job_take_palow(C.uintptr_t(_swig_i_0), C.swig_voidp(_swig_i_1)))
 	return swig_r
 }
 
@@ -301,7 +301,7 @@ func Pa_job_supply(arg1 uintptr, arg2 *Lease, arg3 uint64, arg4 int32) (_swig_re
 	_swig_i_1 := arg2
 	_swig_i_2 := arg3
 	_swig_i_3 := arg4
-	swig_r = (int32)(C._wrap_pa_job_supply_palow_44b788cf253d9618(C.uintptr_t(_swig_i_0), C.swig_voidp(_swig_i_1), C.swig_type_9(_swig_i_2), C.int(_swig_i_3)))
+	swig_r = (int32)(C._wrap_pa_job_supply_palow(C.uintptr_t(_swig_i_0), C.swig_voidp(_swig_i_1), C.swig_type_9(_swig_i_2), C.int(_swig_i_3)))
 	return swig_r
 }
 
@@ -310,7 +310,7 @@ func Pa_job_step(arg1 uintptr, arg2 *Lease, arg3 uint64) (_swig_ret int32) {
 	_swig_i_0 := arg1
 	_swig_i_1 := arg2
 	_swig_i_2 := arg3
-	swig_r = (int32)(C._wrap_pa_job_step_palow_44b788cf253d9618(C.uintptr_t(_swig_i_0), C.swig_voidp(_swig_i_1), C.swig_type_10(_swig_i_2)))
+	swig_r = (int32)(C._wrap_pa_job_step_palow(C.uintptr_t(_swig_i_0), C.swig_voidp(_swig_i_1), C.swig_type_10(_swig_i_2)))
 	return swig_r
 }
 
@@ -323,7 +323,7 @@ func Pa_job_fail(arg1 uintptr, arg2 *Lease, arg3 uint64, arg4 uint32, arg5 int64
 	_swig_i_4 := arg5
 	_swig_i_5 := arg6
 	_swig_i_6 := arg7
-	swig_r = (int32)(C._wrap_pa_job_fail_palow_44b788cf253d9618(C.uintptr_t(_swig_i_0), C.swig_voidp(_swig_i_1), C.swig_type_11(_swig_i_2), C.int(_swig_i_3), C.swig_type_12(_swig_i_4), C.int(_swig_i_5), C.swig_voidp(_swig_i_6)))
+	swig_r = (int32)(C._wrap_pa_job_fail_palow(C.uintptr_t(_swig_i_0), C.swig_voidp(_swig_i_1), C.swig_type_11(_swig_i_2), C.int(_swig_i_3), C.swig_type_12(_swig_i_4), C.int(_swig_i_5), C.swig_voidp(_swig_i_6)))
 	return swig_r
 }
 
@@ -332,7 +332,7 @@ func Pa_job_complete(arg1 uintptr, arg2 *Lease, arg3 uint64) (_swig_ret int32) {
 	_swig_i_0 := arg1
 	_swig_i_1 := arg2
 	_swig_i_2 := arg3
-	swig_r = (int32)(C._wrap_pa_job_complete_palow_44b788cf253d9618(C.uintptr_t(_swig_i_0), C.swig_voidp(_swig_i_1), C.swig_type_13(_swig_i_2)))
+	swig_r = (int32)(C._wrap_pa_job_complete_palow(C.uintptr_t(_swig_i_0), C.swig_voidp(_swig_i_1), C.swig_type_13(_swig_i_2)))
 	return swig_r
 }
 
@@ -340,7 +340,7 @@ func Pa_job_leave(arg1 uintptr, arg2 *Lease) (_swig_ret int32) {
 	var swig_r int32
 	_swig_i_0 := arg1
 	_swig_i_1 := arg2
-	swig_r = (int32)(C._wrap_pa_job_leave_palow_44b788cf253d9618(C.uintptr_t(_swig_i_0), C.swig_voidp(_swig_i_1)))
+	swig_r = (int32)(C._wrap_pa_job_leave_palow(C.uintptr_t(_swig_i_0), C.swig_voidp(_swig_i_1)))
 	return swig_r
 }
 
@@ -348,7 +348,7 @@ func Pa_job_next(arg1 uintptr, arg2 *Chunk) (_swig_ret int32) {
 	var swig_r int32
 	_swig_i_0 := arg1
 	_swig_i_1 := arg2
-	swig_r = (int32)(C._wrap_pa_job_next_palow_44b788cf253d9618(C.uintptr_t(_swig_i_0), C.swig_voidp(_swig_i_1)))
+	swig_r = (int32)(C._wrap_pa_job_next_palow(C.uintptr_t(_swig_i_0), C.swig_voidp(_swig_i_1)))
 	return swig_r
 }
 
@@ -356,7 +356,7 @@ func Pa_job_poll(arg1 uintptr, arg2 *Progress) (_swig_ret int32) {
 	var swig_r int32
 	_swig_i_0 := arg1
 	_swig_i_1 := arg2
-	swig_r = (int32)(C._wrap_pa_job_poll_palow_44b788cf253d9618(C.uintptr_t(_swig_i_0), C.swig_voidp(_swig_i_1)))
+	swig_r = (int32)(C._wrap_pa_job_poll_palow(C.uintptr_t(_swig_i_0), C.swig_voidp(_swig_i_1)))
 	return swig_r
 }
 
@@ -364,14 +364,14 @@ func Pa_job_progress(arg1 uintptr, arg2 *Progress) (_swig_ret int32) {
 	var swig_r int32
 	_swig_i_0 := arg1
 	_swig_i_1 := arg2
-	swig_r = (int32)(C._wrap_pa_job_progress_palow_44b788cf253d9618(C.uintptr_t(_swig_i_0), C.swig_voidp(_swig_i_1)))
+	swig_r = (int32)(C._wrap_pa_job_progress_palow(C.uintptr_t(_swig_i_0), C.swig_voidp(_swig_i_1)))
 	return swig_r
 }
 
 func Pa_job_stop(arg1 uintptr) (_swig_ret int32) {
 	var swig_r int32
 	_swig_i_0 := arg1
-	swig_r = (int32)(C._wrap_pa_job_stop_palow_44b788cf253d9618(C.uintptr_t(_swig_i_0)))
+	swig_r = (int32)(C._wrap_pa_job_stop_palow(C.uintptr_t(_swig_i_0)))
 	return swig_r
 }
 
@@ -379,34 +379,34 @@ func Pa_job_drain(arg1 uintptr, arg2 *Chunk) (_swig_ret int32) {
 	var swig_r int32
 	_swig_i_0 := arg1
 	_swig_i_1 := arg2
-	swig_r = (int32)(C._wrap_pa_job_drain_palow_44b788cf253d9618(C.uintptr_t(_swig_i_0), C.swig_voidp(_swig_i_1)))
+	swig_r = (int32)(C._wrap_pa_job_drain_palow(C.uintptr_t(_swig_i_0), C.swig_voidp(_swig_i_1)))
 	return swig_r
 }
 
 func Pa_job_end(arg1 uintptr) (_swig_ret int32) {
 	var swig_r int32
 	_swig_i_0 := arg1
-	swig_r = (int32)(C._wrap_pa_job_end_palow_44b788cf253d9618(C.uintptr_t(_swig_i_0)))
+	swig_r = (int32)(C._wrap_pa_job_end_palow(C.uintptr_t(_swig_i_0)))
 	return swig_r
 }
 
 func Pa_job_close(arg1 uintptr) (_swig_ret int32) {
 	var swig_r int32
 	_swig_i_0 := arg1
-	swig_r = (int32)(C._wrap_pa_job_close_palow_44b788cf253d9618(C.uintptr_t(_swig_i_0)))
+	swig_r = (int32)(C._wrap_pa_job_close_palow(C.uintptr_t(_swig_i_0)))
 	return swig_r
 }
 
 func Pa_job_free(arg1 uintptr) {
 	_swig_i_0 := arg1
-	C._wrap_pa_job_free_palow_44b788cf253d9618(C.uintptr_t(_swig_i_0))
+	C._wrap_pa_job_free_palow(C.uintptr_t(_swig_i_0))
 }
 
 func Pa_go_complete_and_take(arg1 uintptr, arg2 *Lease) (_swig_ret int32) {
 	var swig_r int32
 	_swig_i_0 := arg1
 	_swig_i_1 := arg2
-	swig_r = (int32)(C._wrap_pa_go_complete_and_take_palow_44b788cf253d9618(C.uintptr_t(_swig_i_0), C.swig_voidp(_swig_i_1)))
+	swig_r = (int32)(C._wrap_pa_go_complete_and_take_palow(C.uintptr_t(_swig_i_0), C.swig_voidp(_swig_i_1)))
 	return swig_r
 }
 

@@ -246,7 +246,7 @@ static pa_status pa_go_complete_and_take(pa_job *job, pa_lease *lease) {
 extern "C" {
 #endif
 
-void _wrap_Swig_free_palow_44b788cf253d9618(void *_swig_go_0) {
+void _wrap_Swig_free_palow(void *_swig_go_0) {
   void *arg1 = 0 ;
   
   arg1 = *(void **)&_swig_go_0; 
@@ -256,7 +256,7 @@ void _wrap_Swig_free_palow_44b788cf253d9618(void *_swig_go_0) {
 }
 
 
-void *_wrap_Swig_malloc_palow_44b788cf253d9618(intgo _swig_go_0) {
+void *_wrap_Swig_malloc_palow(intgo _swig_go_0) {
   int arg1 ;
   void *result = 0 ;
   void *_swig_go_result;
@@ -269,7 +269,7 @@ void *_wrap_Swig_malloc_palow_44b788cf253d9618(intgo _swig_go_0) {
 }
 
 
-void *_wrap_pa_go_alloc_palow_44b788cf253d9618(size_t _swig_go_0) {
+void *_wrap_pa_go_alloc_palow(size_t _swig_go_0) {
   size_t arg1 ;
   void *result = 0 ;
   void *_swig_go_result;
@@ -282,7 +282,7 @@ void *_wrap_pa_go_alloc_palow_44b788cf253d9618(size_t _swig_go_0) {
 }
 
 
-void _wrap_pa_go_free_palow_44b788cf253d9618(void *_swig_go_0) {
+void _wrap_pa_go_free_palow(void *_swig_go_0) {
   void *arg1 = 0 ;
   
   arg1 = (void *)_swig_go_0; 
@@ -292,7 +292,7 @@ void _wrap_pa_go_free_palow_44b788cf253d9618(void *_swig_go_0) {
 }
 
 
-int _wrap_pa_version_palow_44b788cf253d9618() {
+int _wrap_pa_version_palow() {
   uint32_t result;
   int _swig_go_result;
   
@@ -303,7 +303,7 @@ int _wrap_pa_version_palow_44b788cf253d9618() {
 }
 
 
-int _wrap_pa_limiter_new_palow_44b788cf253d9618(pa_rate *_swig_go_0, pa_limiter **_swig_go_1, pa_error *_swig_go_2) {
+int _wrap_pa_limiter_new_palow(pa_rate *_swig_go_0, pa_limiter **_swig_go_1, pa_error *_swig_go_2) {
   pa_rate *arg1 = 0 ;
   pa_limiter **arg2 = 0 ;
   pa_error *arg3 = 0 ;
@@ -320,7 +320,7 @@ int _wrap_pa_limiter_new_palow_44b788cf253d9618(pa_rate *_swig_go_0, pa_limiter 
 }
 
 
-void _wrap_pa_limiter_release_palow_44b788cf253d9618(pa_limiter *_swig_go_0) {
+void _wrap_pa_limiter_release_palow(pa_limiter *_swig_go_0) {
   pa_limiter *arg1 = 0 ;
   
   arg1 = (pa_limiter *)_swig_go_0; 
@@ -330,7 +330,7 @@ void _wrap_pa_limiter_release_palow_44b788cf253d9618(pa_limiter *_swig_go_0) {
 }
 
 
-int _wrap_pa_limiter_acquire_palow_44b788cf253d9618(pa_limiter *_swig_go_0, long long _swig_go_1, long long _swig_go_2, pa_error *_swig_go_3) {
+int _wrap_pa_limiter_acquire_palow(pa_limiter *_swig_go_0, long long _swig_go_1, long long _swig_go_2, pa_error *_swig_go_3) {
   pa_limiter *arg1 = 0 ;
   uint64_t arg2 ;
   int64_t arg3 ;
@@ -349,7 +349,7 @@ int _wrap_pa_limiter_acquire_palow_44b788cf253d9618(pa_limiter *_swig_go_0, long
 }
 
 
-int _wrap_pa_limiter_try_palow_44b788cf253d9618(pa_limiter *_swig_go_0, long long _swig_go_1, long long *_swig_go_2, pa_error *_swig_go_3) {
+int _wrap_pa_limiter_try_palow(pa_limiter *_swig_go_0, long long _swig_go_1, long long *_swig_go_2, pa_error *_swig_go_3) {
   pa_limiter *arg1 = 0 ;
   uint64_t arg2 ;
   int64_t *arg3 = 0 ;
@@ -368,7 +368,7 @@ int _wrap_pa_limiter_try_palow_44b788cf253d9618(pa_limiter *_swig_go_0, long lon
 }
 
 
-int _wrap_pa_limiter_pause_palow_44b788cf253d9618(pa_limiter *_swig_go_0, long long _swig_go_1, pa_error *_swig_go_2) {
+int _wrap_pa_limiter_pause_palow(pa_limiter *_swig_go_0, long long _swig_go_1, pa_error *_swig_go_2) {
   pa_limiter *arg1 = 0 ;
   int64_t arg2 ;
   pa_error *arg3 = 0 ;
@@ -385,7 +385,7 @@ int _wrap_pa_limiter_pause_palow_44b788cf253d9618(pa_limiter *_swig_go_0, long l
 }
 
 
-int _wrap_pa_limiter_set_rate_palow_44b788cf253d9618(pa_limiter *_swig_go_0, pa_rate *_swig_go_1, pa_error *_swig_go_2) {
+int _wrap_pa_limiter_set_rate_palow(pa_limiter *_swig_go_0, pa_rate *_swig_go_1, pa_error *_swig_go_2) {
   pa_limiter *arg1 = 0 ;
   pa_rate *arg2 = 0 ;
   pa_error *arg3 = 0 ;
@@ -402,7 +402,7 @@ int _wrap_pa_limiter_set_rate_palow_44b788cf253d9618(pa_limiter *_swig_go_0, pa_
 }
 
 
-int _wrap_pa_limiter_settle_palow_44b788cf253d9618(pa_limiter *_swig_go_0, long long _swig_go_1, pa_error *_swig_go_2) {
+int _wrap_pa_limiter_settle_palow(pa_limiter *_swig_go_0, long long _swig_go_1, pa_error *_swig_go_2) {
   pa_limiter *arg1 = 0 ;
   int64_t arg2 ;
   pa_error *arg3 = 0 ;
@@ -419,7 +419,7 @@ int _wrap_pa_limiter_settle_palow_44b788cf253d9618(pa_limiter *_swig_go_0, long 
 }
 
 
-long long _wrap_pa_parse_retry_after_palow_44b788cf253d9618(char *_swig_go_0, long long _swig_go_1) {
+long long _wrap_pa_parse_retry_after_palow(char *_swig_go_0, long long _swig_go_1) {
   char *arg1 = 0 ;
   int64_t arg2 ;
   int64_t result;
@@ -435,7 +435,7 @@ long long _wrap_pa_parse_retry_after_palow_44b788cf253d9618(char *_swig_go_0, lo
 }
 
 
-int _wrap_pa_stop_new_palow_44b788cf253d9618(pa_stop **_swig_go_0, pa_error *_swig_go_1) {
+int _wrap_pa_stop_new_palow(pa_stop **_swig_go_0, pa_error *_swig_go_1) {
   pa_stop **arg1 = 0 ;
   pa_error *arg2 = 0 ;
   pa_status result;
@@ -450,7 +450,7 @@ int _wrap_pa_stop_new_palow_44b788cf253d9618(pa_stop **_swig_go_0, pa_error *_sw
 }
 
 
-void _wrap_pa_stop_release_palow_44b788cf253d9618(pa_stop *_swig_go_0) {
+void _wrap_pa_stop_release_palow(pa_stop *_swig_go_0) {
   pa_stop *arg1 = 0 ;
   
   arg1 = (pa_stop *)_swig_go_0; 
@@ -460,7 +460,7 @@ void _wrap_pa_stop_release_palow_44b788cf253d9618(pa_stop *_swig_go_0) {
 }
 
 
-void _wrap_pa_stop_request_palow_44b788cf253d9618(pa_stop *_swig_go_0) {
+void _wrap_pa_stop_request_palow(pa_stop *_swig_go_0) {
   pa_stop *arg1 = 0 ;
   
   arg1 = (pa_stop *)_swig_go_0; 
@@ -470,7 +470,7 @@ void _wrap_pa_stop_request_palow_44b788cf253d9618(pa_stop *_swig_go_0) {
 }
 
 
-int _wrap_pa_stop_requested_palow_44b788cf253d9618(pa_stop *_swig_go_0) {
+int _wrap_pa_stop_requested_palow(pa_stop *_swig_go_0) {
   pa_stop *arg1 = 0 ;
   int32_t result;
   int _swig_go_result;
@@ -483,7 +483,7 @@ int _wrap_pa_stop_requested_palow_44b788cf253d9618(pa_stop *_swig_go_0) {
 }
 
 
-void _wrap_pa_options_init_palow_44b788cf253d9618(pa_options *_swig_go_0, size_t _swig_go_1) {
+void _wrap_pa_options_init_palow(pa_options *_swig_go_0, size_t _swig_go_1) {
   pa_options *arg1 = 0 ;
   size_t arg2 ;
   
@@ -495,7 +495,7 @@ void _wrap_pa_options_init_palow_44b788cf253d9618(pa_options *_swig_go_0, size_t
 }
 
 
-int _wrap_pa_job_open_palow_44b788cf253d9618(pa_options *_swig_go_0, long long _swig_go_1, int _swig_go_2, pa_job **_swig_go_3, pa_error *_swig_go_4) {
+int _wrap_pa_job_open_palow(pa_options *_swig_go_0, long long _swig_go_1, int _swig_go_2, pa_job **_swig_go_3, pa_error *_swig_go_4) {
   pa_options *arg1 = 0 ;
   uint64_t arg2 ;
   uint32_t arg3 ;
@@ -516,7 +516,7 @@ int _wrap_pa_job_open_palow_44b788cf253d9618(pa_options *_swig_go_0, long long _
 }
 
 
-int _wrap_pa_job_take_palow_44b788cf253d9618(pa_job *_swig_go_0, pa_lease *_swig_go_1) {
+int _wrap_pa_job_take_palow(pa_job *_swig_go_0, pa_lease *_swig_go_1) {
   pa_job *arg1 = 0 ;
   pa_lease *arg2 = 0 ;
   pa_status result;
@@ -531,7 +531,7 @@ int _wrap_pa_job_take_palow_44b788cf253d9618(pa_job *_swig_go_0, pa_lease *_swig
 }
 
 
-int _wrap_pa_job_supply_palow_44b788cf253d9618(pa_job *_swig_go_0, pa_lease *_swig_go_1, long long _swig_go_2, int _swig_go_3) {
+int _wrap_pa_job_supply_palow(pa_job *_swig_go_0, pa_lease *_swig_go_1, long long _swig_go_2, int _swig_go_3) {
   pa_job *arg1 = 0 ;
   pa_lease *arg2 = 0 ;
   uint64_t arg3 ;
@@ -550,7 +550,7 @@ int _wrap_pa_job_supply_palow_44b788cf253d9618(pa_job *_swig_go_0, pa_lease *_sw
 }
 
 
-int _wrap_pa_job_step_palow_44b788cf253d9618(pa_job *_swig_go_0, pa_lease *_swig_go_1, long long _swig_go_2) {
+int _wrap_pa_job_step_palow(pa_job *_swig_go_0, pa_lease *_swig_go_1, long long _swig_go_2) {
   pa_job *arg1 = 0 ;
   pa_lease *arg2 = 0 ;
   uint64_t arg3 ;
@@ -567,7 +567,7 @@ int _wrap_pa_job_step_palow_44b788cf253d9618(pa_job *_swig_go_0, pa_lease *_swig
 }
 
 
-int _wrap_pa_job_fail_palow_44b788cf253d9618(pa_job *_swig_go_0, pa_lease *_swig_go_1, long long _swig_go_2, int _swig_go_3, long long _swig_go_4, int _swig_go_5, char *_swig_go_6) {
+int _wrap_pa_job_fail_palow(pa_job *_swig_go_0, pa_lease *_swig_go_1, long long _swig_go_2, int _swig_go_3, long long _swig_go_4, int _swig_go_5, char *_swig_go_6) {
   pa_job *arg1 = 0 ;
   pa_lease *arg2 = 0 ;
   uint64_t arg3 ;
@@ -593,7 +593,7 @@ int _wrap_pa_job_fail_palow_44b788cf253d9618(pa_job *_swig_go_0, pa_lease *_swig
 }
 
 
-int _wrap_pa_job_complete_palow_44b788cf253d9618(pa_job *_swig_go_0, pa_lease *_swig_go_1, long long _swig_go_2) {
+int _wrap_pa_job_complete_palow(pa_job *_swig_go_0, pa_lease *_swig_go_1, long long _swig_go_2) {
   pa_job *arg1 = 0 ;
   pa_lease *arg2 = 0 ;
   uint64_t arg3 ;
@@ -610,7 +610,7 @@ int _wrap_pa_job_complete_palow_44b788cf253d9618(pa_job *_swig_go_0, pa_lease *_
 }
 
 
-int _wrap_pa_job_leave_palow_44b788cf253d9618(pa_job *_swig_go_0, pa_lease *_swig_go_1) {
+int _wrap_pa_job_leave_palow(pa_job *_swig_go_0, pa_lease *_swig_go_1) {
   pa_job *arg1 = 0 ;
   pa_lease *arg2 = 0 ;
   pa_status result;
@@ -625,7 +625,7 @@ int _wrap_pa_job_leave_palow_44b788cf253d9618(pa_job *_swig_go_0, pa_lease *_swi
 }
 
 
-int _wrap_pa_job_next_palow_44b788cf253d9618(pa_job *_swig_go_0, pa_chunk *_swig_go_1) {
+int _wrap_pa_job_next_palow(pa_job *_swig_go_0, pa_chunk *_swig_go_1) {
   pa_job *arg1 = 0 ;
   pa_chunk *arg2 = 0 ;
   pa_status result;
@@ -640,7 +640,7 @@ int _wrap_pa_job_next_palow_44b788cf253d9618(pa_job *_swig_go_0, pa_chunk *_swig
 }
 
 
-int _wrap_pa_job_poll_palow_44b788cf253d9618(pa_job *_swig_go_0, pa_progress *_swig_go_1) {
+int _wrap_pa_job_poll_palow(pa_job *_swig_go_0, pa_progress *_swig_go_1) {
   pa_job *arg1 = 0 ;
   pa_progress *arg2 = 0 ;
   pa_status result;
@@ -655,7 +655,7 @@ int _wrap_pa_job_poll_palow_44b788cf253d9618(pa_job *_swig_go_0, pa_progress *_s
 }
 
 
-int _wrap_pa_job_progress_palow_44b788cf253d9618(pa_job *_swig_go_0, pa_progress *_swig_go_1) {
+int _wrap_pa_job_progress_palow(pa_job *_swig_go_0, pa_progress *_swig_go_1) {
   pa_job *arg1 = 0 ;
   pa_progress *arg2 = 0 ;
   pa_status result;
@@ -670,7 +670,7 @@ int _wrap_pa_job_progress_palow_44b788cf253d9618(pa_job *_swig_go_0, pa_progress
 }
 
 
-int _wrap_pa_job_stop_palow_44b788cf253d9618(pa_job *_swig_go_0) {
+int _wrap_pa_job_stop_palow(pa_job *_swig_go_0) {
   pa_job *arg1 = 0 ;
   pa_status result;
   int _swig_go_result;
@@ -683,7 +683,7 @@ int _wrap_pa_job_stop_palow_44b788cf253d9618(pa_job *_swig_go_0) {
 }
 
 
-int _wrap_pa_job_drain_palow_44b788cf253d9618(pa_job *_swig_go_0, pa_chunk *_swig_go_1) {
+int _wrap_pa_job_drain_palow(pa_job *_swig_go_0, pa_chunk *_swig_go_1) {
   pa_job *arg1 = 0 ;
   pa_chunk *arg2 = 0 ;
   pa_status result;
@@ -698,7 +698,7 @@ int _wrap_pa_job_drain_palow_44b788cf253d9618(pa_job *_swig_go_0, pa_chunk *_swi
 }
 
 
-int _wrap_pa_job_end_palow_44b788cf253d9618(pa_job *_swig_go_0) {
+int _wrap_pa_job_end_palow(pa_job *_swig_go_0) {
   pa_job *arg1 = 0 ;
   int32_t result;
   int _swig_go_result;
@@ -711,7 +711,7 @@ int _wrap_pa_job_end_palow_44b788cf253d9618(pa_job *_swig_go_0) {
 }
 
 
-int _wrap_pa_job_close_palow_44b788cf253d9618(pa_job *_swig_go_0) {
+int _wrap_pa_job_close_palow(pa_job *_swig_go_0) {
   pa_job *arg1 = 0 ;
   pa_status result;
   int _swig_go_result;
@@ -724,7 +724,7 @@ int _wrap_pa_job_close_palow_44b788cf253d9618(pa_job *_swig_go_0) {
 }
 
 
-void _wrap_pa_job_free_palow_44b788cf253d9618(pa_job *_swig_go_0) {
+void _wrap_pa_job_free_palow(pa_job *_swig_go_0) {
   pa_job *arg1 = 0 ;
   
   arg1 = (pa_job *)_swig_go_0; 
@@ -734,7 +734,7 @@ void _wrap_pa_job_free_palow_44b788cf253d9618(pa_job *_swig_go_0) {
 }
 
 
-int _wrap_pa_go_complete_and_take_palow_44b788cf253d9618(pa_job *_swig_go_0, pa_lease *_swig_go_1) {
+int _wrap_pa_go_complete_and_take_palow(pa_job *_swig_go_0, pa_lease *_swig_go_1) {
   pa_job *arg1 = 0 ;
   pa_lease *arg2 = 0 ;
   pa_status result;
