@@ -112,7 +112,7 @@ test_rust() {
 # build.rs links libpa.a as well, without pkg-config.
 test_rust_static() {
   say "rust: linked statically"
-  PKG_CONFIG_PATH='' LIBPA_LIB_DIR=$root/build/stage/lib LIBPA_STATIC=1 CARGO_TARGET_DIR=$root/build/rust-static \
+  PKG_CONFIG_PATH='' LIBPA_LIB_DIR=$LD_LIBRARY_PATH LIBPA_STATIC=1 CARGO_TARGET_DIR=$root/build/rust-static \
     rust_suite "static" rust_in bindings/rust cargo test --locked -p libpa --test batch
 }
 

@@ -366,3 +366,20 @@ fn what_max_errors_kept_from_running_is_not_paid_for() {
     assert_eq!(options.map(&[(); 9], |(), _| Err::<(), _>(())).unwrap().end(), End::Aborted);
     assert_eq!(limiter.try_acquire(9).unwrap(), Acquired::Now);
 }
+
+#[test]
+fn what_comes_behind_a_call_that_has_seen_the_stop_does_not_run() {
+    let stop = StopToken::new().unwrap();
+    let last = AtomicUsize::new(0);
+    let run = |x: &usize, call: &libpa::Call| {
+        last.fetch_max(*x, SeqCst);
+        if *x == 5000 {
+            stop.request();
+            assert!(call.stopped());
+        }
+        Ok::<_, Infallible>(())
+    };
+    let items: Vec<usize> = (0..10_000).collect();
+    let outcomes = Options::new().workers(1).stop(&stop).map(&items, run).unwrap();
+    assert_eq!((outcomes.end(), last.load(SeqCst)), (End::Cancelled, 5000));
+}

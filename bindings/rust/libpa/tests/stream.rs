@@ -340,3 +340,14 @@ fn a_stream_may_move_between_threads_while_it_is_read() {
     sum += thread::spawn(move || values(stream).into_iter().sum::<u64>()).join().unwrap();
     assert_eq!(sum, (0..10_000).map(|x| x * x).sum());
 }
+
+#[test]
+fn the_error_of_an_earlier_attempt_is_gone_when_a_later_one_succeeds() {
+    let alive = Alive::default();
+    let makes = alive.clone();
+    let options = Options::new().retry(Retry::attempts(2).backoff(Duration::ZERO));
+    let mut stream = options.stream(0..1000, move |x, call| if call.attempt() == 1 { Err(makes.one()) } else { Ok(*x) }).unwrap();
+    assert_eq!(stream.by_ref().filter(|outcome| outcome.as_ref().unwrap().is_ok()).count(), 1000);
+    assert_eq!(alive.count(), 0); // and the stream is still there
+    drop(stream);
+}
