@@ -32,7 +32,7 @@ typedef int32_t pa_status;
 %enddef
 
 %rename("$ignore", regexmatch$name="^pa_(map|iter|result|pending|call|source|key|outcome|api|get_api|drain|notify)") "";
-%rename("$ignore", regexmatch$name="^pa_job_(open|free|fd|notify|admit|room|end_input|poll)$") "";
+%rename("$ignore", regexmatch$name="^pa_job_(open|free|fd|notify|admit|room|end_input|progress)$") "";
 %rename("$ignore", regexmatch$name="^pa_(limiter|stop)_(new|release|retain|acquire)$") "";
 %rename("$ignore", regexmatch$name="^PA_EXECUTOR|^PA_KEY|^PA_CODE|^PA_MESSAGE_MAX|^PA_UNSIZED") "";
 %rename("$ignore", regexmatch$name="^(retry_if|retry_ctx|on_progress|on_result|item_key|release_value|release_item|worker_start)$") "";
@@ -97,9 +97,6 @@ static void stop_drop(pa_stop *stop) {
   pa_stop_release(stop);
 }
 
-/* How many inputs there will be, where nobody knows. */
-static long long unsized(void) { return (long long)PA_UNSIZED; }
-
 static void *address_of(void *direct_buffer) { return direct_buffer; }
 %}
 
@@ -112,6 +109,8 @@ LAYOUT(SIZEOF_OPTIONS, sizeof(pa_options))
 LAYOUT(SIZEOF_RATE, sizeof(pa_rate))
 LAYOUT(SIZEOF_ERROR, sizeof(pa_error))
 LAYOUT(ERROR_MESSAGE, offsetof(pa_error, message))
+LAYOUT(SIZEOF_PROGRESS, sizeof(pa_progress))
+LAYOUT(PROGRESS_WAKE, offsetof(pa_progress, wake))
 LAYOUT(SIZEOF_LEASE, sizeof(pa_lease))
 LAYOUT(LEASE_FIRST, offsetof(pa_lease, first))
 LAYOUT(LEASE_COUNT, offsetof(pa_lease, count))

@@ -288,9 +288,6 @@ static void stop_drop(pa_stop *stop) {
   pa_stop_release(stop);
 }
 
-/* How many inputs there will be, where nobody knows. */
-static long long unsized(void) { return (long long)PA_UNSIZED; }
-
 static void *address_of(void *direct_buffer) { return direct_buffer; }
 
 
@@ -1294,7 +1291,7 @@ SWIGEXPORT jint JNICALL Java_libpa_low_palowJNI_pa_1job_1next(JNIEnv *jenv, jcla
 }
 
 
-SWIGEXPORT jint JNICALL Java_libpa_low_palowJNI_pa_1job_1progress(JNIEnv *jenv, jclass jcls, jlong jarg1, jlong jarg2) {
+SWIGEXPORT jint JNICALL Java_libpa_low_palowJNI_pa_1job_1poll(JNIEnv *jenv, jclass jcls, jlong jarg1, jlong jarg2) {
   jint jresult = 0 ;
   pa_job *arg1 = 0 ;
   pa_progress *arg2 = 0 ;
@@ -1304,7 +1301,7 @@ SWIGEXPORT jint JNICALL Java_libpa_low_palowJNI_pa_1job_1progress(JNIEnv *jenv, 
   (void)jcls;
   arg1 = *(pa_job **)&jarg1; 
   arg2 = *(pa_progress **)&jarg2; 
-  result = (pa_status)pa_job_progress(arg1,arg2);
+  result = (pa_status)pa_job_poll(arg1,arg2);
   jresult = (jint)result; 
   return jresult;
 }
@@ -1460,18 +1457,6 @@ SWIGEXPORT void JNICALL Java_libpa_low_palowJNI_stop_1drop(JNIEnv *jenv, jclass 
 }
 
 
-SWIGEXPORT jlong JNICALL Java_libpa_low_palowJNI_unsized(JNIEnv *jenv, jclass jcls) {
-  jlong jresult = 0 ;
-  long long result;
-  
-  (void)jenv;
-  (void)jcls;
-  result = (long long)unsized();
-  jresult = (jlong)result; 
-  return jresult;
-}
-
-
 SWIGEXPORT jlong JNICALL Java_libpa_low_palowJNI_address_1of(JNIEnv *jenv, jclass jcls, jobject jarg1) {
   jlong jresult = 0 ;
   void *arg1 = 0 ;
@@ -1529,6 +1514,30 @@ SWIGEXPORT jint JNICALL Java_libpa_low_palowJNI_ERROR_1MESSAGE_1get(JNIEnv *jenv
   (void)jenv;
   (void)jcls;
   result = (int)((int) (offsetof(pa_error, message)));
+  jresult = (jint)result; 
+  return jresult;
+}
+
+
+SWIGEXPORT jint JNICALL Java_libpa_low_palowJNI_SIZEOF_1PROGRESS_1get(JNIEnv *jenv, jclass jcls) {
+  jint jresult = 0 ;
+  int result;
+  
+  (void)jenv;
+  (void)jcls;
+  result = (int)((int) (sizeof(pa_progress)));
+  jresult = (jint)result; 
+  return jresult;
+}
+
+
+SWIGEXPORT jint JNICALL Java_libpa_low_palowJNI_PROGRESS_1WAKE_1get(JNIEnv *jenv, jclass jcls) {
+  jint jresult = 0 ;
+  int result;
+  
+  (void)jenv;
+  (void)jcls;
+  result = (int)((int) (offsetof(pa_progress, wake)));
   jresult = (jint)result; 
   return jresult;
 }

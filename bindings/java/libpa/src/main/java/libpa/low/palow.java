@@ -283,8 +283,8 @@ public class palow implements palowConstants {
     return palowJNI.pa_job_next(job, chunk);
   }
 
-  public static int pa_job_progress(long job, long progress) {
-    return palowJNI.pa_job_progress(job, progress);
+  public static int pa_job_poll(long job, long progress) {
+    return palowJNI.pa_job_poll(job, progress);
   }
 
   public static int pa_job_stop(long job) {
@@ -329,10 +329,6 @@ public class palow implements palowConstants {
 
   public static void stop_drop(long stop) {
     palowJNI.stop_drop(stop);
-  }
-
-  public static long unsized() {
-    return palowJNI.unsized();
   }
 
   public static long address_of(java.nio.ByteBuffer direct_buffer) { return palowJNI.address_of(direct_buffer); }

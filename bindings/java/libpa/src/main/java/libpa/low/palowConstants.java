@@ -56,6 +56,8 @@ public interface palowConstants {
   public final static int SIZEOF_RATE = palowJNI.SIZEOF_RATE_get();
   public final static int SIZEOF_ERROR = palowJNI.SIZEOF_ERROR_get();
   public final static int ERROR_MESSAGE = palowJNI.ERROR_MESSAGE_get();
+  public final static int SIZEOF_PROGRESS = palowJNI.SIZEOF_PROGRESS_get();
+  public final static int PROGRESS_WAKE = palowJNI.PROGRESS_WAKE_get();
   public final static int SIZEOF_LEASE = palowJNI.SIZEOF_LEASE_get();
   public final static int LEASE_FIRST = palowJNI.LEASE_FIRST_get();
   public final static int LEASE_COUNT = palowJNI.LEASE_COUNT_get();

@@ -80,7 +80,7 @@ public class palowJNI {
   public final static native int pa_job_complete(long jarg1, long jarg2, long jarg3);
   public final static native int pa_job_leave(long jarg1, long jarg2);
   public final static native int pa_job_next(long jarg1, long jarg2);
-  public final static native int pa_job_progress(long jarg1, long jarg2);
+  public final static native int pa_job_poll(long jarg1, long jarg2);
   public final static native int pa_job_stop(long jarg1);
   public final static native int pa_job_drain(long jarg1, long jarg2);
   public final static native int pa_job_end(long jarg1);
@@ -92,12 +92,13 @@ public class palowJNI {
   public final static native void limiter_drop(long jarg1);
   public final static native long stop_new(long jarg1);
   public final static native void stop_drop(long jarg1);
-  public final static native long unsized();
   public final static native long address_of(java.nio.ByteBuffer jarg1);
   public final static native int SIZEOF_OPTIONS_get();
   public final static native int SIZEOF_RATE_get();
   public final static native int SIZEOF_ERROR_get();
   public final static native int ERROR_MESSAGE_get();
+  public final static native int SIZEOF_PROGRESS_get();
+  public final static native int PROGRESS_WAKE_get();
   public final static native int SIZEOF_LEASE_get();
   public final static native int LEASE_FIRST_get();
   public final static native int LEASE_COUNT_get();

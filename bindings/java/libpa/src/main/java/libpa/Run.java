@@ -1,0 +1,274 @@
+package libpa;
+
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.Executor;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.locks.ReentrantLock;
+import libpa.low.palow;
+import libpa.low.palowConstants;
+
+/**
+ * A job of libpa with its workers, who take leases of it, and its owner, who waits for them. What may run when is the job's affair; here are
+ * items, values and errors, and the threads that sleep and wake.
+ */
+abstract class Run {
+  /** Items that are held together: what one pull has fetched, or all of an array. */
+  static final class Slab {
+    final long first;
+    final Object[] items;
+    final Object[] values;
+    /** Null without a key function. */
+    final Object[] keys;
+    /** How many have not been handed out. The owner's. */
+    int left;
+
+    Slab(long first, Object[] items, int count, Object[] keys) {
+      this.first = first;
+      this.items = items;
+      this.values = new Object[count];
+      this.keys = keys;
+      this.left = count;
+    }
+  }
+
+  /** What there is to remember of an item that has failed at least once. Written by whoever holds it. */
+  static final class Note {
+    final long started;
+    Throwable error;
+    int attempts;
+    long ended;
+    boolean timedOut;
+
+    Note(long started) {
+      this.started = started;
+    }
+  }
+
+  /** Why a run was broken off from outside. */
+  record Breach(RunFailedException.Part part, Throwable cause) {}
+
+  final Settings settings;
+  final Body body;
+  final long job;
+  final Parking takers = new Parking();
+  final Parking owner = new Parking();
+  final ConcurrentHashMap<Long, Note> notes = new ConcurrentHashMap<>();
+  final long itemTimeoutNanos;
+  private final long deadline;
+  private final boolean hasDeadline;
+
+  private final AtomicInteger working = new AtomicInteger();
+  private final AtomicReference<Breach> breach = new AtomicReference<>();
+  private final AtomicReference<Throwable> fatal = new AtomicReference<>();
+  private volatile boolean stopping;
+  /** A stop may come from anywhere, at any time. */
+  private final ReentrantLock life = new ReentrantLock();
+
+  private boolean dropped;
+  private volatile boolean ownerDone;
+  private final AtomicBoolean quiescenceTold = new AtomicBoolean();
+  /** Nothing is left for workers who have not begun. */
+  volatile boolean exhausted;
+
+  private final Runnable wake = this::wakeEverybody;
+
+  /** Opens the job: nothing has run where this throws. */
+  Run(Settings settings, Body body, long count, int flags) {
+    this.settings = settings;
+    this.body = body;
+    itemTimeoutNanos = settings.itemTimeout == null ? -1 : Nanos.of(settings.itemTimeout);
+    job = settings.open(count, flags | (body.isBatch() ? palowConstants.PA_JOB_BATCH : 0));
+    hasDeadline = settings.timeout != null;
+    deadline = hasDeadline ? System.nanoTime() + Math.min(Nanos.of(settings.timeout), Long.MAX_VALUE / 2) : 0;
+    if (settings.stop != null) settings.stop.listeners.add(wake);
+    if (settings.limiter != null) settings.limiter.listeners.add(wake);
+  }
+
+  /** Drops the job. Workers that go on behind a detached run keep what they need of it. */
+  final void drop() {
+    if (settings.stop != null) settings.stop.listeners.remove(wake);
+    if (settings.limiter != null) settings.limiter.listeners.remove(wake);
+    life.lock();
+    try {
+      dropped = true;
+      palow.job_drop(job);
+    } finally {
+      life.unlock();
+    }
+    takers.wakeAll();
+  }
+
+  // ---------------------------------------------------------------- what kinds of runs differ in
+
+  /** Where the items of a lease are. */
+  abstract Slab slab(long cookie);
+
+  /** Fetches inputs, and supplies them: returns what pa_job_supply did. */
+  abstract int pull(Worker worker);
+
+  /** Whether outcomes go through a consumer, who is told durations by libpa. */
+  abstract boolean isStream();
+
+  /** The largest batch so far. */
+  volatile int batchSize;
+
+  final void ranBatch(int count) {
+    if (count > batchSize) batchSize = count;
+  }
+
+  // ---------------------------------------------------------------- workers
+
+  final void start(int count) {
+    final Executor executor = settings.threads == null ? Threads.pool() : Threads.of(settings.threads);
+    for (int i = 0; i < count && !exhausted; i++) {
+      final Worker worker = worker(false);
+      working.incrementAndGet();
+      try {
+        executor.execute(worker);
+      } catch (Throwable none) {
+        left();
+        if (i > 0 || helpedByCaller()) return; // there are others to do the work
+        stop();
+        throw none;
+      }
+    }
+  }
+
+  /** Whether there is a worker besides those that are started: the calling thread. */
+  abstract boolean helpedByCaller();
+
+  Worker worker(boolean isCaller) {
+    return new Worker(this, isCaller);
+  }
+
+  final void enter() {
+    working.incrementAndGet();
+  }
+
+  /** A worker's last words. */
+  final void left() {
+    if (working.decrementAndGet() > 0) return;
+    tellQuiescence();
+    owner.wakeAll();
+  }
+
+  /** The owner will call nothing of the user's any more. */
+  final void ownerIsDone() {
+    ownerDone = true;
+    tellQuiescence();
+  }
+
+  private void tellQuiescence() {
+    if (settings.onQuiescent == null || !ownerDone || isBusy()) return;
+    if (quiescenceTold.compareAndSet(false, true)) settings.onQuiescent.run();
+  }
+
+  final boolean isBusy() {
+    return working.get() > 0;
+  }
+
+  /** Returns whether the calling thread was interrupted meanwhile; the run is then stopped. */
+  final boolean awaitWorkers() {
+    boolean interrupted = false;
+    while (isBusy()) {
+      final long seen = owner.epoch();
+      if (!isBusy()) break;
+      try {
+        owner.park(seen, -1);
+      } catch (InterruptedException e) {
+        interrupted = true;
+        stop();
+      }
+    }
+    return interrupted;
+  }
+
+  /** After every call of the job: others may have something to do now. */
+  final void passOn(Lease lease) {
+    takers.wake(lease.wake());
+    if (lease.wakesConsumer()) owner.wakeAll();
+  }
+
+  private void wakeEverybody() {
+    takers.wakeAll();
+    owner.wakeAll();
+  }
+
+  // ---------------------------------------------------------------- ends
+
+  /** Ends the run with CANCELLED, unless it has ended. */
+  final void stop() {
+    stopping = true;
+    life.lock();
+    try {
+      if (!dropped) palow.pa_job_stop(job);
+    } finally {
+      life.unlock();
+    }
+    wakeEverybody();
+  }
+
+  /** The first one is the run's failure. */
+  final void breakOff(RunFailedException.Part part, Throwable cause) {
+    if (Failures.isFatal(cause)) fatal.compareAndSet(null, cause);
+    else breach.compareAndSet(null, new Breach(part, cause));
+    stop();
+  }
+
+  /** To be thrown by the call, whatever else there is. */
+  final void die(Throwable error) {
+    fatal.compareAndSet(null, error);
+    stop();
+  }
+
+  final Throwable fatal() {
+    return fatal.get();
+  }
+
+  final Breach breach() {
+    return breach.get();
+  }
+
+  /** Only for those who hold the job. */
+  final boolean isOver() {
+    return stopping
+        || (hasDeadline && System.nanoTime() - deadline >= 0)
+        || (settings.stop != null && settings.stop.requested())
+        || palow.pa_job_end(job) != palowConstants.PA_END_NONE;
+  }
+
+  final long timeLeft(long now) {
+    return hasDeadline ? deadline - now : Long.MAX_VALUE;
+  }
+
+  /** Once the job has ended. */
+  final End end() {
+    if (breach.get() != null) return End.FAILED;
+    return End.of(palow.pa_job_end(job));
+  }
+
+  /** What becomes of items that the run did not get to. */
+  final ItemState unrun(ItemState ofJob) {
+    return breach.get() != null && ofJob == ItemState.CANCELLED ? ItemState.ABORTED : ofJob;
+  }
+
+  final ItemState unrun() {
+    return switch (end()) {
+      case TIMED_OUT -> ItemState.TIMED_OUT;
+      case CANCELLED -> ItemState.CANCELLED;
+      default -> ItemState.ABORTED;
+    };
+  }
+
+  /** Throws what ended the run from outside, if anything did. */
+  final void check(Results<?> results) {
+    final Throwable fatal = this.fatal.get();
+    if (fatal != null) throw Failures.<RuntimeException>rethrow(fatal);
+    final Breach breach = this.breach.get();
+    if (breach != null) throw new RunFailedException(breach.part(), breach.cause(), results);
+    if (palow.pa_job_end(job) == palowConstants.PA_END_FAILED)
+      throw new RunFailedException(RunFailedException.Part.MEMORY, null, results);
+  }
+}

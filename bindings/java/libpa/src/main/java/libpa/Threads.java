@@ -1,0 +1,72 @@
+package libpa;
+
+import java.lang.reflect.InvocationTargetException;
+import java.util.concurrent.Executor;
+import java.util.concurrent.SynchronousQueue;
+import java.util.concurrent.ThreadFactory;
+import java.util.concurrent.ThreadPoolExecutor;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
+
+/** The threads that run items. */
+final class Threads {
+  /** Idle ones end after so long. */
+  private static final long IDLE_SECONDS = 5;
+
+  private static final AtomicLong number = new AtomicLong();
+
+  private static final ThreadPoolExecutor POOL =
+      new ThreadPoolExecutor(0, Integer.MAX_VALUE, IDLE_SECONDS, TimeUnit.SECONDS, new SynchronousQueue<>(), Threads::daemon);
+
+  private Threads() {}
+
+  private static Thread daemon(Runnable task) {
+    final Thread thread = new Thread(task, "libpa-" + number.incrementAndGet());
+    thread.setDaemon(true); // the exit of a program does not wait for what was detached
+    return thread;
+  }
+
+  /** Persistent platform threads, that are shared by all runs. */
+  static Executor pool() {
+    return POOL;
+  }
+
+  static Executor of(ThreadFactory factory) {
+    return task -> factory.newThread(task).start();
+  }
+
+  /** Null where this JVM has no virtual threads: this is compiled for one that has not. */
+  static ThreadFactory virtual() {
+    return Virtual.FACTORY;
+  }
+
+  private static final class Virtual {
+    static final ThreadFactory FACTORY = find();
+
+    private static ThreadFactory find() {
+      try {
+        final Object builder = Thread.class.getMethod("ofVirtual").invoke(null);
+        final Class<?> type = Class.forName("java.lang.Thread$Builder");
+        type.getMethod("name", String.class, long.class).invoke(builder, "libpa-virtual-", 0L);
+        return (ThreadFactory) type.getMethod("factory").invoke(builder);
+      } catch (NoSuchMethodException | ClassNotFoundException | IllegalAccessException | InvocationTargetException older) {
+        return null; // before 21; in 19 and 20 they had to be enabled
+      }
+    }
+  }
+
+  /** Ends the idle threads of the pool. Returns whether none is left. */
+  static boolean drain(long timeoutNanos) throws InterruptedException {
+    final long began = System.nanoTime();
+    POOL.setKeepAliveTime(1, TimeUnit.NANOSECONDS); // wakes those who are idle
+    try {
+      while (POOL.getPoolSize() > 0) {
+        if (System.nanoTime() - began >= timeoutNanos) return false;
+        Thread.sleep(1);
+      }
+      return true;
+    } finally {
+      POOL.setKeepAliveTime(IDLE_SECONDS, TimeUnit.SECONDS);
+    }
+  }
+}
