@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Java, for ./run: see "languages" there.
+# Java, for ./run: see "languages" there. `root` is of run.
+# shellcheck disable=SC2154
 
 need_java() {
   need default-jdk-headless maven
@@ -10,4 +11,46 @@ generate_java() { # SWIG BINDINGS
   mkdir -p "$classes" "$bindings/java/native"
   "$swig" -java -noproxy -package libpa.low "-I$bindings" "-I$root/capi/include" -outdir "$classes" \
     -o "$bindings/java/native/palow_wrap.c" "$bindings/pa.i"
+}
+
+# Newer JVMs than the one that compiles, where they are installed: only they have virtual threads.
+newer_jvms() {
+  local java
+  for java in /usr/lib/jvm/*/bin/java; do
+    if [ -x "$java" ] && [ "$(java_version "$java")" -ge 21 ]; then echo "$java"; fi
+  done | sort -u
+}
+
+java_version() { "$1" -XshowSettings:properties -version 2>&1 | sed -n 's/^ *java.specification.version = //p'; }
+
+maven() { # ARGUMENT...
+  mvn -q -B -ntp -f "$root/bindings/java" "-Dlibpa.build=$root/build/java" "$@"
+}
+
+# Runs the tests of package libpa on a JVM, and counts them. Surefire's closing lines are on standard output.
+test_java_on() { # NAME JAVA [MAVEN_ARGUMENT...]
+  local name=$1 java=$2 log totals ran failed skipped
+  shift 2
+  log=$(log_file "java-tests-$(java_version "$java")")
+  say "Java: testing on $("$java" -version 2>&1 | sed -n 2p)"
+  rm -rf "$root/build/java/libpa/surefire-reports"
+  maven verify "-Dlibpa.test.jvm=$java" "$@" 2>&1 | tee "$log" || true
+  totals=$(cat "$root"/build/java/libpa/surefire-reports/*.txt 2>/dev/null | sed -n 's/^Tests run: \([0-9]*\), Failures: \([0-9]*\), Errors: \([0-9]*\), Skipped: \([0-9]*\).*/\1 \2 \3 \4/p' |
+    awk '{ ran += $1 - $4; failed += $2 + $3; skipped += $4 } END { print ran + 0, failed + 0, skipped + 0 }')
+  read -r ran failed skipped <<<"$totals"
+  echo "Tests run: $((ran + skipped)), Failures: $failed, Errors: 0, Skipped: $skipped"
+  if [ "$ran" = 0 ] || { [ "$failed" = 0 ] && grep -q '^\[ERROR\]' "$log"; }; then
+    count "$name" "$ran" 1 "the build: see $log"
+  else
+    count "$name" "$((ran - failed))" "$failed"
+  fi
+  if grep -qE '^(WARNING|FATAL ERROR) in native method' "$log"; then count "$name, -Xcheck:jni" 0 1; fi
+}
+
+test_java() {
+  local java
+  test_java_on java "$(command -v java)"
+  while read -r java; do
+    test_java_on "java $(java_version "$java")" "$java" "-Dlibpa.test.args=-Xcheck:jni --enable-native-access=ALL-UNNAMED"
+  done < <(newer_jvms)
 }

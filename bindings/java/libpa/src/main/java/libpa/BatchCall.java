@@ -1,6 +1,7 @@
 package libpa;
 
 import java.util.Arrays;
+import java.util.List;
 import java.util.Objects;
 
 /**
@@ -61,20 +62,17 @@ public final class BatchCall<R> extends Call {
   }
 
   /** What the function returned, for the items that were not answered. */
-  void returned(java.util.List<? extends R> returned) {
+  void returned(List<? extends R> returned) {
     final int got = returned == null ? 0 : returned.size();
-    if (got > answers.length) {
-      failed(new IllegalStateException("the batch function returned " + got + " values for " + answers.length + " items"));
-      return;
-    }
-    int position = 0;
-    if (returned != null)
+    if (got == answers.length) {
+      int position = 0;
       for (R value : returned) {
-        if (position < answers.length && answers[position] == null) ok(position, value);
+        if (answers[position] == null) ok(position, value);
         position++;
       }
-    if (Arrays.stream(answers).anyMatch(Objects::isNull))
+    } else if (Arrays.stream(answers).anyMatch(Objects::isNull)) { // which item is each value of? nobody knows
       failed(new IllegalStateException("the batch function returned " + got + " values for " + answers.length + " items"));
+    }
   }
 
   /** What the function threw, for the items that were not answered. */

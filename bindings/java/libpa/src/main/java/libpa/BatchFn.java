@@ -7,7 +7,8 @@ import java.util.List;
  *
  * <p>It returns the values in the order of the items. Items that it answers by {@link BatchCall#fail} or {@link BatchCall#ok} have that
  * answer instead, whatever it returns or throws. If it throws, all others fail with what it threw; if it returns fewer values than
- * it got items, those without an answer fail. Items that failed are retried one by one, each as a batch of one.
+ * it got items, or more, all others fail as well, since nobody knows which item each value is of. Items that failed are retried one by
+ * one, each as a batch of one.
  *
  * @param <T> what it takes
  * @param <R> the values

@@ -73,6 +73,18 @@ public final class Options {
   }
 
   /**
+   * How many inputs there will be, where they are no {@link Collection}, which knows: for progress, and for the length of the outcomes of
+   * a run that ends early. There may be more or fewer.
+   *
+   * @param items 0 or more
+   * @return other options
+   */
+  public Options sizeHint(long items) {
+    notNegative("size_hint", items);
+    return with(s -> s.sizeHint = items);
+  }
+
+  /**
    * Admits inputs in chunks, each of which is finished before the next is admitted. (How many items a call of a batch function gets is
    * {@link #batchItems}.)
    *
@@ -99,7 +111,7 @@ public final class Options {
   /**
    * With a source that delivers slowly, and {@link #batchItems}: how long the first item of a batch waits for others to fill it.
    *
-   * @param time zero, the default: a call gets what is there
+   * @param time zero, the default: until the iterator has delivered them, since it cannot say whether there is one without waiting
    * @return other options
    */
   public Options batchLinger(Duration time) {
@@ -433,7 +445,7 @@ public final class Options {
   private record Prepared<R>(Run run, Supplier<Results<R>> work) {}
 
   private static <R> StreamRun<R> open(Settings settings, Iterable<?> items, Body body) {
-    final long hint = items instanceof Collection<?> all ? all.size() : -1;
+    final long hint = items instanceof Collection<?> all ? all.size() : settings.sizeHint;
     return new StreamRun<>(settings, body, items.iterator(), hint);
   }
 

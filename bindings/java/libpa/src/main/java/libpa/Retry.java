@@ -143,7 +143,7 @@ public final class Retry {
 
   private long serverWait() {
     if (maxServerWait.isNegative())
-      throw new IllegalArgumentException("options.retry.max_server_wait must be >= 0, got " + maxServerWait);
+      throw new IllegalArgumentException("options.retry.max_server_wait_ns must be >= 0, got " + Nanos.of(maxServerWait));
     return Nanos.of(maxServerWait);
   }
 }

@@ -22,6 +22,7 @@ final class Settings implements Cloneable {
   Duration timeout;
   Duration itemTimeout;
   long maxErrors;
+  long sizeHint = -1;
   StopToken stop;
   Progress onProgress;
   Consumer<? super ItemResult<?>> onResult;
@@ -60,9 +61,9 @@ final class Settings implements Cloneable {
   long open(long count, int flags) {
     NativeLibrary.load();
     if (itemTimeout != null && (itemTimeout.isNegative() || itemTimeout.isZero()))
-      throw new IllegalArgumentException("options.item_timeout must be > 0, got " + itemTimeout);
+      throw new IllegalArgumentException("options.item_timeout_ns must be > 0, got " + Nanos.of(itemTimeout));
     if (timeout != null && timeout.isNegative())
-      throw new IllegalArgumentException("options.timeout must be >= 0, got " + timeout);
+      throw new IllegalArgumentException("options.timeout_ns must be >= 0, got " + Nanos.of(timeout));
     final Struct options = new Struct(palowConstants.SIZEOF_OPTIONS);
     final Struct.Failure error = new Struct.Failure();
     write(options.address, (flags & palowConstants.PA_JOB_BATCH) != 0);

@@ -99,6 +99,8 @@ final class StreamRun<R> extends Run implements Iterator<ItemResult<R>> {
     int got = 0;
     boolean end = false;
     boolean broken = false;
+    // An iterator can't say whether it would have to wait: a batch that is not told to linger is filled by asking on.
+    final boolean full = body.isBatch() && settings.batchItems > 0 && settings.linger.isZero();
     final long began = System.nanoTime();
     try {
       while (got < most && !(end = !source.hasNext())) {
@@ -106,8 +108,9 @@ final class StreamRun<R> extends Run implements Iterator<ItemResult<R>> {
           items = Arrays.copyOf(items, Math.min(most, 4 * got));
           if (keys != null) keys = Arrays.copyOf(keys, items.length);
         }
-        items[got++] = source.next();
-        if (System.nanoTime() - began > PULL_NANOS) break;
+        final Object item = source.next();
+        items[got++] = item;
+        if (!full && System.nanoTime() - began > PULL_NANOS) break;
       }
     } catch (Throwable error) {
       if (Failures.isFatal(error)) die(error);
