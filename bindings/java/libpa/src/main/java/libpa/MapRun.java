@@ -69,7 +69,6 @@ final class MapRun extends Run {
       return results;
     } finally {
       drop();
-      ownerIsDone();
     }
   }
 

@@ -67,8 +67,10 @@ abstract class Run {
   private final ReentrantLock life = new ReentrantLock();
 
   private boolean dropped;
+  /** Set when the owner is done. */
+  private volatile End end;
   private volatile boolean ownerDone;
-  private final AtomicBoolean quiescenceTold = new AtomicBoolean();
+  private final AtomicBoolean released = new AtomicBoolean();
   /** Nothing is left for workers who have not begun. */
   volatile boolean exhausted;
 
@@ -86,10 +88,19 @@ abstract class Run {
     if (settings.limiter != null) settings.limiter.listeners.add(wake);
   }
 
-  /** Drops the job. Workers that go on behind a detached run keep what they need of it. */
+  /** The owner is done with the job, and with all that is the user's. */
   final void drop() {
     if (settings.stop != null) settings.stop.listeners.remove(wake);
     if (settings.limiter != null) settings.limiter.listeners.remove(wake);
+    end = end();
+    ownerDone = true;
+    takers.wakeAll();
+    release();
+  }
+
+  /** By the owner or the last worker, whoever is later: one that was left behind may not have asked the job for anything yet. */
+  private void release() {
+    if (!ownerDone || isBusy() || !released.compareAndSet(false, true)) return;
     life.lock();
     try {
       dropped = true;
@@ -97,7 +108,7 @@ abstract class Run {
     } finally {
       life.unlock();
     }
-    takers.wakeAll();
+    if (settings.onQuiescent != null) settings.onQuiescent.run();
   }
 
   // ---------------------------------------------------------------- what kinds of runs differ in
@@ -150,19 +161,8 @@ abstract class Run {
   /** A worker's last words. */
   final void left() {
     if (working.decrementAndGet() > 0) return;
-    tellQuiescence();
+    release();
     owner.wakeAll();
-  }
-
-  /** The owner will call nothing of the user's any more. */
-  final void ownerIsDone() {
-    ownerDone = true;
-    tellQuiescence();
-  }
-
-  private void tellQuiescence() {
-    if (settings.onQuiescent == null || !ownerDone || isBusy()) return;
-    if (quiescenceTold.compareAndSet(false, true)) settings.onQuiescent.run();
   }
 
   final boolean isBusy() {
@@ -243,15 +243,16 @@ abstract class Run {
     return hasDeadline ? deadline - now : Long.MAX_VALUE;
   }
 
-  /** Once the job has ended. */
+  /** Once the job has ended; also after it was dropped. */
   final End end() {
+    if (end != null) return end;
     if (breach.get() != null) return End.FAILED;
     return End.of(palow.pa_job_end(job));
   }
 
   /** What becomes of items that the run did not get to. */
   final ItemState unrun(ItemState ofJob) {
-    return breach.get() != null && ofJob == ItemState.CANCELLED ? ItemState.ABORTED : ofJob;
+    return end() == End.FAILED && ofJob == ItemState.CANCELLED ? ItemState.ABORTED : ofJob;
   }
 
   final ItemState unrun() {
@@ -268,7 +269,7 @@ abstract class Run {
     if (fatal != null) throw Failures.<RuntimeException>rethrow(fatal);
     final Breach breach = this.breach.get();
     if (breach != null) throw new RunFailedException(breach.part(), breach.cause(), results);
-    if (palow.pa_job_end(job) == palowConstants.PA_END_FAILED)
+    if (end() == End.FAILED)
       throw new RunFailedException(RunFailedException.Part.MEMORY, null, results);
   }
 }

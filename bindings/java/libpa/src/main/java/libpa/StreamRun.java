@@ -44,7 +44,6 @@ final class StreamRun<R> extends Run implements Iterator<ItemResult<R>> {
   private boolean finished;
   private volatile boolean closing;
   private List<ItemResult<R>> leftovers;
-  private End end;
   private Worker inlineWorker;
   private boolean interrupted;
 
@@ -295,11 +294,9 @@ final class StreamRun<R> extends Run implements Iterator<ItemResult<R>> {
     takers.wakeAll();
     final boolean leave = settings.detach && palow.pa_job_end(job) != palowConstants.PA_END_COMPLETED;
     if (!leave) interrupted |= awaitWorkers();
-    end = end();
     while (palow.pa_job_drain(job, chunk.address) == palowConstants.PA_STATUS_OK) keepLeftovers();
     finished = true;
     drop();
-    ownerIsDone();
   }
 
   private void keepLeftovers() {
@@ -307,7 +304,7 @@ final class StreamRun<R> extends Run implements Iterator<ItemResult<R>> {
     if (leftovers == null || slab == null) return;
     final ItemState ofJob = chunk.state();
     // An item that outran its own time was done; one that the run's end kept from it was not.
-    final boolean done = ofJob == ItemState.OK || ofJob == ItemState.FAILED || (ofJob == ItemState.TIMED_OUT && end != End.TIMED_OUT);
+    final boolean done = ofJob == ItemState.OK || ofJob == ItemState.FAILED || (ofJob == ItemState.TIMED_OUT && end() != End.TIMED_OUT);
     for (long index = chunk.first(); index < chunk.first() + chunk.longCount(); index++) {
       final ItemResult<R> result = outcome(slab, index, unrun(ofJob));
       leftovers.add(done ? tell(result) : result);
@@ -315,7 +312,7 @@ final class StreamRun<R> extends Run implements Iterator<ItemResult<R>> {
   }
 
   End endOrNull() {
-    return finished ? end : null;
+    return finished ? end() : null;
   }
 
   /** Ends the stream at any moment, from any thread. Waits for the calls that are running, unless they are left behind. */
@@ -364,18 +361,18 @@ final class StreamRun<R> extends Run implements Iterator<ItemResult<R>> {
       if (interrupted) Thread.currentThread().interrupt();
     }
     all.addAll(leftovers);
-    final Results<R> results = new Results<>(new Collected<>(inOrder(all)), end, isOk(all), batchSize);
+    final Results<R> results = new Results<>(new Collected<>(inOrder(all)), end(), isOk(all), batchSize);
     check(results);
     return results;
   }
 
   private boolean isOk(List<ItemResult<R>> all) {
-    return end == End.COMPLETED && all.stream().allMatch(ItemResult::ok);
+    return end() == End.COMPLETED && all.stream().allMatch(ItemResult::ok);
   }
 
   /** By index; what a run that ended early was not asked for by then has an outcome, too. */
   private List<ItemResult<R>> inOrder(List<ItemResult<R>> all) {
-    final int size = (int) (end == End.COMPLETED ? all.size() : Math.max(hint, all.size()));
+    final int size = (int) (end() == End.COMPLETED ? all.size() : Math.max(hint, all.size()));
     final List<ItemResult<R>> ordered = new ArrayList<>(Collections.nCopies(size, null));
     for (ItemResult<R> result : all) ordered.set((int) result.index(), result);
     for (int i = 0; i < size; i++)
