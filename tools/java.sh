@@ -54,3 +54,20 @@ test_java() {
     test_java_on "java $(java_version "$java")" "$java" "-Dlibpa.test.args=-Xcheck:jni --enable-native-access=ALL-UNNAMED"
   done < <(newer_jvms)
 }
+
+# Builds a module of profile $1 with what it needs, and sets `class_path`.
+build_module() { # PROFILE MODULE
+  maven package -DskipTests "-P$1" -pl "native,libpa,:$2" &&
+    class_path="$root/build/java/$2/classes:$root/build/java/$2/dependencies/*:$root/build/java/libpa-native/classes"
+}
+
+build_java_fetch() { # FILE
+  local class_path
+  build_module examples fetch || return
+  # The shell that starts this in the background lets it ignore SIGINT, and a JVM leaves ignored signals alone.
+  cat >"$1" <<END
+#!/bin/sh
+exec env --default-signal=INT java -Dlibpa.cache="$root/build/java/cache" -cp "$class_path" fetch.Fetch "\$@"
+END
+  chmod +x "$1"
+}
