@@ -1,7 +1,10 @@
 package libpa;
 
 import java.time.Duration;
+import java.util.Collection;
+import java.util.List;
 import java.util.Queue;
+import java.util.RandomAccess;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import libpa.low.palow;
 import libpa.low.palowConstants;
@@ -18,9 +21,17 @@ final class MapRun extends Run {
   /** Of items that were not done: attempts, by index. */
   private int[] attempts;
 
-  MapRun(Settings settings, Body body, Object[] items) {
-    super(settings, body, items.length, 0);
-    slab = new Slab(0, items, items.length, null);
+  MapRun(Settings settings, Body body, Collection<?> items) {
+    this(settings, body, items instanceof List<?> list && list instanceof RandomAccess ? new Slab(list) : copy(items.toArray()));
+  }
+
+  private MapRun(Settings settings, Body body, Slab slab) {
+    super(settings, body, slab.values.length, 0);
+    this.slab = slab;
+  }
+
+  private static Slab copy(Object[] items) {
+    return new Slab(0, items, items.length, null);
   }
 
   @Override
@@ -55,7 +66,7 @@ final class MapRun extends Run {
     boolean interrupted = Thread.interrupted();
     if (interrupted) stop();
     try {
-      final int takers = Math.max(1, Math.min(settings.workers(), slab.items.length));
+      final int takers = Math.max(1, Math.min(settings.workers(), slab.values.length));
       start(helpedByCaller() ? takers - 1 : takers);
       if (helpedByCaller()) interrupted |= help();
     } finally {
@@ -84,8 +95,8 @@ final class MapRun extends Run {
     final Struct.Chunk chunk = new Struct.Chunk();
     while (palow.pa_job_drain(job, chunk.address) == palowConstants.PA_STATUS_OK) {
       if (states == null) {
-        states = new ItemState[slab.items.length];
-        attempts = new int[slab.items.length];
+        states = new ItemState[slab.values.length];
+        attempts = new int[slab.values.length];
       }
       final int first = (int) chunk.first();
       final ItemState state = unrun(chunk.state());
@@ -109,7 +120,7 @@ final class MapRun extends Run {
 
     @Override
     public int size() {
-      return slab.items.length;
+      return slab.values.length;
     }
 
     @Override

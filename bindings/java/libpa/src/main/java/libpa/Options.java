@@ -348,7 +348,7 @@ public final class Options {
   /**
    * Applies a function to every item, and returns the values in input order.
    *
-   * @param items the inputs; copied if they are a {@link Collection}, else pulled as they are needed
+   * @param items the inputs, which must not be changed meanwhile; what is no {@link Collection} is pulled as it is needed
    * @param fn the function
    * @param <T> the type of the items
    * @param <R> the type of the values
@@ -376,7 +376,8 @@ public final class Options {
   /**
    * Applies a function to every item, and returns one outcome for each: failed items are data.
    *
-   * @param items the inputs; copied if they are a {@link Collection}, else pulled as they are needed, one call at a time, on any thread
+   * @param items the inputs, which must not be changed meanwhile; what is no {@link Collection} is pulled as it is needed, one call at a
+   *     time, on any thread
    * @param fn the function
    * @param <T> the type of the items
    * @param <R> the type of the values
@@ -435,7 +436,7 @@ public final class Options {
     final Settings s = settings.copy();
     s.detach &= !s.inline; // nothing runs behind the only thread
     if (items instanceof Collection<?> all && !s.hasCallbacks() && s.itemKey == null && !s.detach) {
-      final MapRun run = new MapRun(s, body, all.toArray());
+      final MapRun run = new MapRun(s, body, all);
       return new Prepared<>(run, run::run);
     }
     final StreamRun<R> run = open(s, items, body);

@@ -1,6 +1,5 @@
 package libpa;
 
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 
@@ -14,8 +13,8 @@ final class Parking {
   private final ReentrantLock lock = new ReentrantLock();
   private final Condition changed = lock.newCondition();
   private volatile long epoch;
-  /** Of those who sleep, so many have not been signalled. */
-  private int asleep;
+  /** How many are in here; changed under the lock. */
+  private volatile int asleep;
 
   long epoch() {
     return epoch;
@@ -38,6 +37,10 @@ final class Parking {
     }
   }
 
+  int sleepers() {
+    return asleep;
+  }
+
   /** As many as libpa said, as an unsigned number: any of them will do. */
   void wake(int count) {
     if (count == 0) return;
@@ -54,19 +57,5 @@ final class Parking {
 
   void wakeAll() {
     wake(EVERYBODY);
-  }
-
-  /** For so long as a condition holds that somebody who wakes us changes. Returns whether the thread was interrupted meanwhile. */
-  boolean parkUninterruptiblyWhile(java.util.function.BooleanSupplier condition) {
-    boolean interrupted = false;
-    for (;;) {
-      final long seen = epoch;
-      if (!condition.getAsBoolean()) return interrupted;
-      try {
-        park(seen, TimeUnit.HOURS.toNanos(1));
-      } catch (InterruptedException e) {
-        interrupted = true;
-      }
-    }
   }
 }

@@ -1,5 +1,6 @@
 package libpa;
 
+import java.util.List;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executor;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -17,7 +18,9 @@ abstract class Run {
   /** Items that are held together: what one pull has fetched, or all of an array. */
   static final class Slab {
     final long first;
+    /** Of an array or a list the other is null. */
     final Object[] items;
+    final List<?> list;
     final Object[] values;
     /** Null without a key function. */
     final Object[] keys;
@@ -25,11 +28,25 @@ abstract class Run {
     int left;
 
     Slab(long first, Object[] items, int count, Object[] keys) {
+      this(first, items, null, count, keys);
+    }
+
+    /** Of a list whose elements can be had in any order: a copy would cost as much as a small function. */
+    Slab(List<?> list) {
+      this(0, null, list, list.size(), null);
+    }
+
+    private Slab(long first, Object[] items, List<?> list, int count, Object[] keys) {
       this.first = first;
       this.items = items;
+      this.list = list;
       this.values = new Object[count];
       this.keys = keys;
       this.left = count;
+    }
+
+    Object item(int at) {
+      return list == null ? items[at] : list.get(at);
     }
   }
 
@@ -49,6 +66,8 @@ abstract class Run {
   /** Why a run was broken off from outside. */
   record Breach(RunFailedException.Part part, Throwable cause) {}
 
+  private static final int SPARES = 8;
+
   final Settings settings;
   final Body body;
   final long job;
@@ -60,6 +79,7 @@ abstract class Run {
   private final boolean hasDeadline;
 
   private final AtomicInteger working = new AtomicInteger();
+  private final AtomicInteger unstarted = new AtomicInteger();
   private final AtomicReference<Breach> breach = new AtomicReference<>();
   private final AtomicReference<Throwable> fatal = new AtomicReference<>();
   private volatile boolean stopping;
@@ -131,19 +151,50 @@ abstract class Run {
 
   // ---------------------------------------------------------------- workers
 
-  final void start(int count) {
+  /** Starts so many workers, or as many as there is something for. */
+  final void start(int most) {
+    unstarted.set(most);
+    try {
+      while (unstarted.get() > 0 && !exhausted) startNext();
+    } catch (Throwable none) {
+      unstarted.set(0);
+      if (isBusy() || helpedByCaller()) return; // there are others to do the work
+      stop();
+      throw none;
+    }
+  }
+
+  /** A worker has found work: one who sleeps must be there, to be woken for what comes next, as long as there may be more. */
+  final void keepSpare() {
+    if (unstarted.get() == 0 || takers.sleepers() > 0) return;
+    try {
+      startNext();
+    } catch (OutOfMemoryError noThread) {
+      unstarted.set(0);
+    }
+  }
+
+  /**
+   * Whether a worker that finds nothing may go, since enough others sleep: many that sleep are dear to wake, and at the end all are. It is
+   * started again when there is work for it; so not where starting one means a new thread or a connection.
+   */
+  final boolean isTooMany() {
+    if (isStream() || settings.threads != null || settings.workerStart != null || settings.workerStop != null) return false;
+    if (takers.sleepers() < SPARES) return false;
+    unstarted.incrementAndGet();
+    return true;
+  }
+
+  private void startNext() {
+    if (exhausted || unstarted.getAndUpdate(left -> Math.max(0, left - 1)) == 0) return;
     final Executor executor = settings.threads == null ? Threads.pool() : Threads.of(settings.threads);
-    for (int i = 0; i < count && !exhausted; i++) {
-      final Worker worker = worker(false);
-      working.incrementAndGet();
-      try {
-        executor.execute(worker);
-      } catch (Throwable none) {
-        left();
-        if (i > 0 || helpedByCaller()) return; // there are others to do the work
-        stop();
-        throw none;
-      }
+    final Worker worker = worker(false);
+    working.incrementAndGet();
+    try {
+      executor.execute(worker);
+    } catch (Throwable none) {
+      left();
+      throw none;
     }
   }
 

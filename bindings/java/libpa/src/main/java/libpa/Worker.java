@@ -13,7 +13,7 @@ final class Worker implements Runnable {
   /** A lease that takes longer is shown to the job now and then, so that others see progress, and a stop or a pause takes effect. */
   private static final long STEP_NANOS = 100_000;
 
-  private static final int LONGEST_BLOCK = 1 << 14;
+  static final int LONGEST_BLOCK = 1 << 10;
   /** Items that failed have one code: what they threw is what counts. */
   private static final int CODE = 1;
 
@@ -23,6 +23,8 @@ final class Worker implements Runnable {
 
   private final Lease lease = Lease.get();
   final Call call;
+  /** For values on their way. */
+  final Object[] scratch;
   /** What the last item threw. */
   Throwable thrown;
   /** Of the array map: how long items took. */
@@ -37,6 +39,7 @@ final class Worker implements Runnable {
   Worker(Run run, boolean isCaller) {
     this.run = run;
     this.isCaller = isCaller;
+    scratch = new Object[run.body.isBatch() ? 0 : LONGEST_BLOCK];
     call = run.body.isBatch() ? new BatchCall<>(run) : new Call(run);
   }
 
@@ -74,10 +77,14 @@ final class Worker implements Runnable {
       }
       switch (status) {
         case palowConstants.PA_STATUS_OK -> runLease();
-        case palowConstants.PA_STATUS_AGAIN -> park(seen);
+        case palowConstants.PA_STATUS_AGAIN -> {
+          if (!isCaller && run.isTooMany()) return false;
+          park(seen);
+        }
         case palowConstants.PA_STATUS_STOPPED -> {}
         default -> {
           holdsJob = false;
+          run.exhausted = true;
           return false;
         }
       }
@@ -90,7 +97,6 @@ final class Worker implements Runnable {
 
   /** After the last turn, on the thread that made it. */
   void finish() {
-    run.exhausted = true;
     if (holdsJob) {
       palow.pa_job_leave(run.job, lease.address);
       run.passOn(lease);
@@ -127,6 +133,7 @@ final class Worker implements Runnable {
 
   private void runLease() {
     if (!begun && !begin()) return;
+    run.keepSpare();
     final Run.Slab slab = run.slab(lease.cookie());
     final int from = (int) (lease.first() - slab.first);
     call.attempt = lease.attempt();
