@@ -71,3 +71,27 @@ exec env --default-signal=INT java -Dlibpa.cache="$root/build/java/cache" -cp "$
 END
   chmod +x "$1"
 }
+
+bench_java() { # OUT.json QUICK
+  local class_path row groups=()
+  build_module benchmarks libpa-bench || return
+  # Each row in a JVM of its own: what was inlined for one body must not slow down the next. The collector is the one that the JVM takes by
+  # itself on a machine of this size.
+  for row in java_sq_parallel java_1us_parallel java_sleep_invokeall; do
+    groups+=("$root/build/java/$row.json")
+    # shellcheck disable=SC2086 # QUICK is one word or none
+    java -XX:ActiveProcessorCount=2 -XX:+UseG1GC -Xms3g -Xmx3g -Dlibpa.cache="$root/build/java/cache" -cp "$class_path:$root/build/java/libpa/classes" \
+      bench.Bench $2 "$row" "${groups[-1]}" || return
+  done
+  python3 - "$1" "${groups[@]}" <<'END'
+import json, sys
+merged = {"rows": {}, "contenders": []}
+for path in sys.argv[2:]:
+    with open(path, encoding="utf-8") as file:
+        group = json.load(file)
+    merged["rows"].update(group["rows"])
+    merged["contenders"] += group["contenders"]
+with open(sys.argv[1], "w", encoding="utf-8") as file:
+    json.dump(merged, file, indent=1)
+END
+}
