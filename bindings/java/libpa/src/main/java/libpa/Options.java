@@ -369,8 +369,8 @@ public final class Options {
    * @param <R> the type of the values
    * @return a list that cannot be changed
    */
-  public <T, R> List<R> map(Iterable<? extends T> items, CallFn<? super T, ? extends R> fn) {
-    return this.<T, R>run(items, fn).values();
+  public <T, R> List<R> mapWithCall(Iterable<? extends T> items, CallFn<? super T, ? extends R> fn) {
+    return this.<T, R>runWithCall(items, fn).values();
   }
 
   /**
@@ -397,7 +397,7 @@ public final class Options {
    * @param <R> the type of the values
    * @return the outcomes
    */
-  public <T, R> Results<R> run(Iterable<? extends T> items, CallFn<? super T, ? extends R> fn) {
+  public <T, R> Results<R> runWithCall(Iterable<? extends T> items, CallFn<? super T, ? extends R> fn) {
     return run(items, Body.ofCall(fn));
   }
 
@@ -474,7 +474,7 @@ public final class Options {
    * @param <R> the type of the values
    * @return to be closed; it has begun
    */
-  public <T, R> ResultStream<R> stream(Iterable<? extends T> items, CallFn<? super T, ? extends R> fn) {
+  public <T, R> ResultStream<R> streamWithCall(Iterable<? extends T> items, CallFn<? super T, ? extends R> fn) {
     return stream(items, Body.ofCall(fn));
   }
 
@@ -524,7 +524,7 @@ public final class Options {
    * @param <R> the type of the values
    * @return completed with the outcomes
    */
-  public <T, R> CompletableFuture<Results<R>> async(Iterable<? extends T> items, CallFn<? super T, ? extends R> fn) {
+  public <T, R> CompletableFuture<Results<R>> asyncWithCall(Iterable<? extends T> items, CallFn<? super T, ? extends R> fn) {
     return async(items, Body.ofCall(fn));
   }
 

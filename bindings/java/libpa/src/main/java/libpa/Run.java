@@ -95,6 +95,7 @@ abstract class Run {
   volatile boolean exhausted;
 
   private final Runnable wake = this::wakeEverybody;
+  private final Runnable stopNoted = this::noteStop;
 
   /** Opens the job: nothing has run where this throws. */
   Run(Settings settings, Body body, long count, int flags) {
@@ -104,13 +105,13 @@ abstract class Run {
     job = settings.open(count, flags | (body.isBatch() ? palowConstants.PA_JOB_BATCH : 0));
     hasDeadline = settings.timeout != null;
     deadline = hasDeadline ? System.nanoTime() + Math.min(Nanos.of(settings.timeout), Long.MAX_VALUE / 2) : 0;
-    if (settings.stop != null) settings.stop.listeners.add(wake);
+    if (settings.stop != null) settings.stop.listeners.add(stopNoted);
     if (settings.limiter != null) settings.limiter.listeners.add(wake);
   }
 
   /** The owner is done with the job, and with all that is the user's. */
   final void drop() {
-    if (settings.stop != null) settings.stop.listeners.remove(wake);
+    if (settings.stop != null) settings.stop.listeners.remove(stopNoted);
     if (settings.limiter != null) settings.limiter.listeners.remove(wake);
     end = end();
     ownerDone = true;
@@ -248,6 +249,17 @@ abstract class Run {
   }
 
   // ---------------------------------------------------------------- ends
+
+  /** The job sees the token by itself; workers in the midst of a lease look at this. */
+  private void noteStop() {
+    stopping = true;
+    wakeEverybody();
+  }
+
+  /** Whether somebody has asked for a stop: costs nothing to look at. */
+  final boolean isStopping() {
+    return stopping;
+  }
 
   /** Ends the run with CANCELLED, unless it has ended. */
   final void stop() {

@@ -180,7 +180,7 @@ final class Worker implements Runnable {
       adapt(reached - at, now - blockBegan);
       at = reached;
       blockBegan = now;
-      if (at < to && now - since > STEP_NANOS) {
+      if (at < to && (now - since > STEP_NANOS || run.isStopping())) {
         if (!run.isStream()) durations.add(slab.first + settled, at - settled, now - since);
         if (!step(at - settled)) return;
         settled = at;

@@ -52,7 +52,7 @@ class EndsTest {
       stop.request();
     });
     stopper.start();
-    final Results<Integer> results = Parallel.workers(2).stop(stop).run(numbers(10), untilStopped(running));
+    final Results<Integer> results = Parallel.workers(2).stop(stop).runWithCall(numbers(10), untilStopped(running));
     stopper.join();
     assertEquals(End.CANCELLED, results.end());
     assertEquals(10, results.failures().size());
@@ -63,7 +63,7 @@ class EndsTest {
   void aStopReachesThoseWhoWaitForARetry() throws InterruptedException {
     final StopToken stop = new StopToken();
     final Thread stopper = new Thread(stop::request);
-    final Results<Integer> results = Parallel.workers(2).stop(stop).retry(Retry.attempts(2).backoff(Duration.ofHours(1))).run(numbers(2), (x, call) -> {
+    final Results<Integer> results = Parallel.workers(2).stop(stop).retry(Retry.attempts(2).backoff(Duration.ofHours(1))).runWithCall(numbers(2), (x, call) -> {
       if (call.index() == 1) stopper.start();
       throw new Exception("wait an hour");
     });
@@ -81,7 +81,7 @@ class EndsTest {
       final CompletableFuture<Boolean> wasInterrupted = new CompletableFuture<>();
       final CompletableFuture<Results<Integer>> results = new CompletableFuture<>();
       final Thread caller = new Thread(() -> {
-        results.complete(options.run(numbers(10), untilStopped(running)));
+        results.complete(options.runWithCall(numbers(10), untilStopped(running)));
         wasInterrupted.complete(Thread.currentThread().isInterrupted());
       });
       caller.start();
@@ -112,7 +112,7 @@ class EndsTest {
 
   @Test
   void aTimeoutIsSeenByCallsAsTheTimeThatIsLeft() {
-    final Results<Integer> results = Parallel.workers(2).timeout(Duration.ofMillis(20)).run(numbers(2), (x, call) -> {
+    final Results<Integer> results = Parallel.workers(2).timeout(Duration.ofMillis(20)).runWithCall(numbers(2), (x, call) -> {
       assertTrue(call.remaining().orElseThrow().compareTo(Duration.ofMillis(20)) <= 0);
       while (!call.stopped()) Thread.sleep(1);
       assertEquals(Duration.ZERO, call.remaining().orElseThrow());
@@ -197,7 +197,7 @@ class EndsTest {
     final CountDownLatch running = new CountDownLatch(2);
     final CountDownLatch quiescent = new CountDownLatch(1);
     final CompletableFuture<Results<Integer>> future =
-        Parallel.workers(2).onQuiescent(quiescent::countDown).async(numbers(10), untilStopped(running));
+        Parallel.workers(2).onQuiescent(quiescent::countDown).asyncWithCall(numbers(10), untilStopped(running));
     running.await();
     future.cancel(false);
     assertThrows(CancellationException.class, future::join);

@@ -190,7 +190,7 @@ class ErrorsTest {
 
   @Test
   void anAttemptThatOutrunsItsTimeHasTimedOutWhateverItReturns() {
-    final Results<Integer> results = Parallel.workers(2).itemTimeout(Duration.ofMillis(5)).run(numbers(3), (x, call) -> {
+    final Results<Integer> results = Parallel.workers(2).itemTimeout(Duration.ofMillis(5)).runWithCall(numbers(3), (x, call) -> {
       while (x == 1 && !call.stopped()) Thread.onSpinWait();
       return x;
     });
@@ -201,7 +201,7 @@ class ErrorsTest {
 
   @Test
   void whatEarlierAttemptsThrewIsForgottenOnceOneSucceeds() {
-    final Results<Integer> results = Parallel.workers(2).retry(TWICE).run(numbers(100), (x, call) -> {
+    final Results<Integer> results = Parallel.workers(2).retry(TWICE).runWithCall(numbers(100), (x, call) -> {
       if (call.attempt() == 1) throw new Exception("once");
       return x;
     });

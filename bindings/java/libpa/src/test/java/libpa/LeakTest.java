@@ -41,7 +41,7 @@ class LeakTest {
   private static void mapWithFailures() {
     final Limiter limiter = new Limiter(Rate.perSecond(1e9).burst(1_000_000));
     final Results<Integer> results =
-        Parallel.workers(3).limiter(limiter).retry(Retry.attempts(2).backoff(Duration.ZERO)).run(numbers(ITEMS / 2), (x, call) -> {
+        Parallel.workers(3).limiter(limiter).retry(Retry.attempts(2).backoff(Duration.ZERO)).runWithCall(numbers(ITEMS / 2), (x, call) -> {
           if (x % 101 == 0) throw new Exception("fails");
           if (x % 103 == 0 && call.attempt() == 1) throw new Exception("once");
           if (x % 107 == 0) throw new AssertionError("crashes");

@@ -108,7 +108,7 @@ class LimiterTest {
   @Test
   void retryAfterReplacesTheBackoffAlsoThroughACause() {
     final Retry hour = Retry.attempts(2).backoff(Duration.ofHours(1));
-    final Results<Integer> results = Parallel.workers(2).retry(hour).run(numbers(4), (x, call) -> {
+    final Results<Integer> results = Parallel.workers(2).retry(hour).runWithCall(numbers(4), (x, call) -> {
       final Busy busy = new Busy(Duration.ofMillis(1));
       if (call.attempt() == 1) throw x % 2 == 0 ? busy : new CompletionException(busy);
       return x;
@@ -128,7 +128,7 @@ class LimiterTest {
   @Test
   void aServersWaitHasACap() {
     final Retry capped = Retry.attempts(2).maxServerWait(Duration.ofMillis(1));
-    final Results<Integer> results = Parallel.workers(1).retry(capped).run(numbers(2), (x, call) -> {
+    final Results<Integer> results = Parallel.workers(1).retry(capped).runWithCall(numbers(2), (x, call) -> {
       if (call.attempt() == 1) throw new Busy(Duration.ofDays(100_000_000));
       return x;
     });

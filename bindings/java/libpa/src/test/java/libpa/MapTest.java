@@ -91,7 +91,7 @@ class MapTest {
   @Test
   void inlineAnItemIsRetriedBeforeTheNextBegins() {
     final List<String> order = new ArrayList<>();
-    Parallel.options().inline(true).retry(Retry.attempts(2).backoff(java.time.Duration.ZERO)).map(List.of("a", "b"), (x, call) -> {
+    Parallel.options().inline(true).retry(Retry.attempts(2).backoff(java.time.Duration.ZERO)).mapWithCall(List.of("a", "b"), (x, call) -> {
       order.add(x + call.attempt());
       if (call.attempt() == 1) throw new Exception("once");
       return x;
@@ -127,7 +127,7 @@ class MapTest {
   void theCallTellsIndexAndAttempt() {
     final List<String> told = Parallel.workers(2)
         .retry(Retry.attempts(2).backoff(java.time.Duration.ZERO))
-        .map(List.of("a", "b", "c"), (item, call) -> {
+        .mapWithCall(List.of("a", "b", "c"), (item, call) -> {
           if (call.attempt() == 1) throw new Exception("once");
           return item + call.index() + call.attempt() + call.remaining().isEmpty() + call.stopped();
         });

@@ -43,7 +43,7 @@ class StreamTest {
 
   @Test
   void inOrderIndicesComeOneAfterTheOther() {
-    try (ResultStream<Integer> stream = Parallel.workers(4).ordered(true).retry(Retry.attempts(2).backoff(Duration.ZERO)).stream(numbers(5_000), (x, call) -> {
+    try (ResultStream<Integer> stream = Parallel.workers(4).ordered(true).retry(Retry.attempts(2).backoff(Duration.ZERO)).streamWithCall(numbers(5_000), (x, call) -> {
       if (x % 100 == 0 && call.attempt() == 1) throw new Exception("once");
       return x;
     })) {
@@ -132,7 +132,7 @@ class StreamTest {
   void closingInTheMidstWaitsForCallsThatRun() {
     final AtomicInteger running = new AtomicInteger();
     final CountDownLatch begun = new CountDownLatch(2);
-    final ResultStream<Integer> stream = Parallel.workers(2).stream(numbers(100), (x, call) -> {
+    final ResultStream<Integer> stream = Parallel.workers(2).streamWithCall(numbers(100), (x, call) -> {
       running.incrementAndGet();
       begun.countDown();
       while (!call.stopped()) Thread.onSpinWait();
@@ -153,7 +153,7 @@ class StreamTest {
   @Test
   void aCloseFromAnotherThreadEndsAWait() throws InterruptedException {
     final CountDownLatch waiting = new CountDownLatch(1);
-    final ResultStream<Integer> stream = Parallel.workers(1).stream(List.of(1), (x, call) -> {
+    final ResultStream<Integer> stream = Parallel.workers(1).streamWithCall(List.of(1), (x, call) -> {
       waiting.countDown();
       while (!call.stopped()) Thread.sleep(1);
       return x;
@@ -178,7 +178,7 @@ class StreamTest {
     final End[] end = new End[1];
     final boolean[] interrupted = new boolean[1];
     final Thread consumer = new Thread(() -> {
-      try (ResultStream<Integer> stream = Parallel.workers(1).stream(numbers(10), (x, call) -> {
+      try (ResultStream<Integer> stream = Parallel.workers(1).streamWithCall(numbers(10), (x, call) -> {
         running.countDown();
         while (!call.stopped()) Thread.sleep(1);
         return x;

@@ -101,7 +101,7 @@ public final class Fetch {
     final long began = System.nanoTime();
     final Results<Page> results;
     try (Bar bar = new Bar("pages", addresses.size())) {
-      results = options(how).onProgress(bar::show).run(addresses, Fetch::fetchPage);
+      results = options(how).onProgress(bar::show).runWithCall(addresses, Fetch::fetchPage);
     }
     report(results, addresses, how.report(), (System.nanoTime() - began) / 1e9);
     showFirstFailures(results, addresses);

@@ -168,12 +168,12 @@ final class Runner {
 
   private void start(Options options) {
     switch (call) {
-      case "map" -> note(options.<Long, Long>run(inputs.items, program::item));
-      case "source" -> note(options.<Long, Long>run(inputs.source(seen), program::item));
+      case "map" -> note(options.<Long, Long>runWithCall(inputs.items, program::item));
+      case "source" -> note(options.<Long, Long>runWithCall(inputs.source(seen), program::item));
       case "batch" -> note(options.<Long, Long>runBatch(inputs.items, program::batch));
       case "batch_source" -> note(options.<Long, Long>runBatch(inputs.source(seen), program::batch));
-      case "stream" -> read((o, source) -> o.<Long, Long>stream(source, program::item), options);
-      case "ordered" -> read((o, source) -> o.<Long, Long>stream(source, program::item), options.ordered(true));
+      case "stream" -> read((o, source) -> o.<Long, Long>streamWithCall(source, program::item), options);
+      case "ordered" -> read((o, source) -> o.<Long, Long>streamWithCall(source, program::item), options.ordered(true));
       case "batch_stream" -> read((o, source) -> o.<Long, Long>streamBatch(source, program::batch), options);
       case "batch_ordered" -> read((o, source) -> o.<Long, Long>streamBatch(source, program::batch), options.ordered(true));
       default -> throw new IllegalStateException("nobody knows the call " + call);
