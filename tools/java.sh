@@ -47,12 +47,39 @@ test_java_on() { # NAME JAVA [MAVEN_ARGUMENT...]
   if grep -qE '^(WARNING|FATAL ERROR) in native method' "$log"; then count "$name, -Xcheck:jni" 0 1; fi
 }
 
+# The manual has no gaps: every public item is documented, with all its parameters.
+test_javadoc() {
+  say "Java: javadoc"
+  rm -rf "$root/build/java/javadoc"
+  if javadoc -quiet -Xdoclint:all -Werror --release 17 -notimestamp -d "$root/build/java/javadoc" \
+    -sourcepath "$root/bindings/java/libpa/src/main/java" libpa; then
+    count "java, javadoc" 1 0
+  else
+    count "java, javadoc" 0 1
+  fi
+}
+
+# Two builds of the same sources are the same jars, byte by byte.
+test_jars() {
+  local first
+  say "Java: jars are reproducible"
+  first=$(cat "$root"/build/java/libpa{,-native}/*.jar | sha256sum)
+  rm -f "$root"/build/java/libpa{,-native}/*.jar
+  if maven package -DskipTests && [ "$(cat "$root"/build/java/libpa{,-native}/*.jar | sha256sum)" = "$first" ]; then
+    count "java, jars" 1 0
+  else
+    count "java, jars" 0 1 "two builds differ"
+  fi
+}
+
 test_java() {
   local java
+  test_javadoc
   test_java_on java "$(command -v java)"
   while read -r java; do
     test_java_on "java $(java_version "$java")" "$java" "-Dlibpa.test.args=-Xcheck:jni --enable-native-access=ALL-UNNAMED"
   done < <(newer_jvms)
+  test_jars
 }
 
 # Builds a module of profile $1 with what it needs, and sets `class_path`.

@@ -14,7 +14,13 @@ import libpa.low.palow;
  * @param burst at least 1
  */
 public record Rate(double count, Duration per, long burst) {
-  /** Checks that there is a time. */
+  /**
+   * Checks that there is a time.
+   *
+   * @param count how many
+   * @param per in which time
+   * @param burst how many at once
+   */
   public Rate {
     Objects.requireNonNull(per, "per");
   }

@@ -26,7 +26,9 @@ public final class RunFailedException extends RuntimeException {
     }
   }
 
+  /** Whose failure it was. */
   private final Part part;
+
   private final transient Results<?> results;
 
   RunFailedException(Part part, Throwable cause, Results<?> results) {
