@@ -29,7 +29,7 @@ maven() { # ARGUMENT...
 
 # Runs the tests of package libpa on a JVM, and counts them. Surefire's closing lines are on standard output.
 test_java_on() { # NAME JAVA [MAVEN_ARGUMENT...]
-  local name=$1 java=$2 log totals ran failed skipped
+  local name=$1 java=$2 log totals ran wrong skipped
   shift 2
   log=$(log_file "java-tests-$(java_version "$java")")
   say "Java: testing on $("$java" -version 2>&1 | sed -n 2p)"
@@ -37,12 +37,12 @@ test_java_on() { # NAME JAVA [MAVEN_ARGUMENT...]
   maven verify "-Dlibpa.test.jvm=$java" "$@" 2>&1 | tee "$log" || true
   totals=$(cat "$root"/build/java/libpa/surefire-reports/*.txt 2>/dev/null | sed -n 's/^Tests run: \([0-9]*\), Failures: \([0-9]*\), Errors: \([0-9]*\), Skipped: \([0-9]*\).*/\1 \2 \3 \4/p' |
     awk '{ ran += $1 - $4; failed += $2 + $3; skipped += $4 } END { print ran + 0, failed + 0, skipped + 0 }')
-  read -r ran failed skipped <<<"$totals"
-  echo "Tests run: $((ran + skipped)), Failures: $failed, Errors: 0, Skipped: $skipped"
-  if [ "$ran" = 0 ] || { [ "$failed" = 0 ] && grep -q '^\[ERROR\]' "$log"; }; then
+  read -r ran wrong skipped <<<"$totals"
+  echo "Tests run: $((ran + skipped)), Failures: $wrong, Errors: 0, Skipped: $skipped"
+  if [ "$ran" = 0 ] || { [ "$wrong" = 0 ] && grep -q '^\[ERROR\]' "$log"; }; then
     count "$name" "$ran" 1 "the build: see $log"
   else
-    count "$name" "$((ran - failed))" "$failed"
+    count "$name" "$((ran - wrong))" "$wrong"
   fi
   if grep -qE '^(WARNING|FATAL ERROR) in native method' "$log"; then count "$name, -Xcheck:jni" 0 1; fi
 }

@@ -1,6 +1,8 @@
 package libpa;
 
 import java.lang.reflect.InvocationTargetException;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.Executor;
 import java.util.concurrent.SynchronousQueue;
 import java.util.concurrent.ThreadFactory;
@@ -14,6 +16,10 @@ final class Threads {
   private static final long IDLE_SECONDS = 5;
 
   private static final AtomicLong number = new AtomicLong();
+  /** Those of the pool that may be alive; under its own lock. */
+  private static final List<Thread> made = new ArrayList<>();
+
+  private static int pruneAt = 64;
 
   private static final ThreadPoolExecutor POOL =
       new ThreadPoolExecutor(0, Integer.MAX_VALUE, IDLE_SECONDS, TimeUnit.SECONDS, new SynchronousQueue<>(), Threads::daemon);
@@ -23,6 +29,13 @@ final class Threads {
   private static Thread daemon(Runnable task) {
     final Thread thread = new Thread(task, "libpa-" + number.incrementAndGet());
     thread.setDaemon(true); // the exit of a program does not wait for what was detached
+    synchronized (made) {
+      if (made.size() >= pruneAt) {
+        made.removeIf(old -> old.getState() == Thread.State.TERMINATED);
+        pruneAt = Math.max(64, 2 * made.size());
+      }
+      made.add(thread);
+    }
     return thread;
   }
 
@@ -58,11 +71,16 @@ final class Threads {
   /** Ends the idle threads of the pool. Returns whether none is left. */
   static boolean drain(long timeoutNanos) throws InterruptedException {
     final long began = System.nanoTime();
+    final List<Thread> alive;
+    synchronized (made) {
+      alive = new ArrayList<>(made);
+    }
     POOL.setKeepAliveTime(1, TimeUnit.NANOSECONDS); // wakes those who are idle
     try {
-      while (POOL.getPoolSize() > 0) {
-        if (System.nanoTime() - began >= timeoutNanos) return false;
-        Thread.sleep(1);
+      for (Thread thread : alive) {
+        final long left = timeoutNanos - (System.nanoTime() - began);
+        if (thread.isAlive() && left > 0) TimeUnit.NANOSECONDS.timedJoin(thread, left);
+        if (thread.isAlive()) return false;
       }
       return true;
     } finally {
