@@ -46,7 +46,7 @@ abstract class Body {
       // on other processors, share its cache lines.
       final Fn<Object, Object> fn = this.fn;
       final Object[] items = slab.items;
-      final Object[] values = worker.scratch;
+      final Object[] values = worker.scratch(to - from);
       final int count = Math.min(to - from, values.length);
       int done = 0;
       try {
@@ -55,8 +55,7 @@ abstract class Body {
       } catch (Throwable thrown) {
         worker.thrown = thrown;
       }
-      if (done == 1) slab.values[from] = values[0];
-      else System.arraycopy(values, 0, slab.values, from, done);
+      System.arraycopy(values, 0, slab.values, from, done);
       return from + done;
     }
   }

@@ -93,6 +93,8 @@ abstract class Run {
   private final AtomicBoolean released = new AtomicBoolean();
   /** Nothing is left for workers who have not begun. */
   volatile boolean exhausted;
+  /** A worker had nothing to do and went: those that are missing are started when there is work for them. */
+  private volatile boolean enough;
 
   private final Runnable wake = this::wakeEverybody;
   private final Runnable stopNoted = this::noteStop;
@@ -156,7 +158,7 @@ abstract class Run {
   final void start(int most) {
     unstarted.set(most);
     try {
-      while (unstarted.get() > 0 && !exhausted) startNext();
+      for (int i = 0; i < most && !exhausted && !enough; i++) startNext();
     } catch (Throwable none) {
       unstarted.set(0);
       if (isBusy() || helpedByCaller()) return; // there are others to do the work
@@ -182,6 +184,7 @@ abstract class Run {
   final boolean isTooMany() {
     if (isStream() || settings.threads != null || settings.workerStart != null || settings.workerStop != null) return false;
     if (takers.sleepers() < SPARES) return false;
+    enough = true;
     unstarted.incrementAndGet();
     return true;
   }

@@ -23,8 +23,7 @@ final class Worker implements Runnable {
 
   private final Lease lease = Lease.get();
   final Call call;
-  /** For values on their way. */
-  final Object[] scratch;
+  private Object[] scratch = new Object[1];
   /** What the last item threw. */
   Throwable thrown;
   /** Of the array map: how long items took. */
@@ -39,13 +38,18 @@ final class Worker implements Runnable {
   Worker(Run run, boolean isCaller) {
     this.run = run;
     this.isCaller = isCaller;
-    scratch = new Object[run.body.isBatch() ? 0 : LONGEST_BLOCK];
     call = run.body.isBatch() ? new BatchCall<>(run) : new Call(run);
   }
 
   @SuppressWarnings("unchecked")
   BatchCall<Object> batchCall() {
     return (BatchCall<Object>) call;
+  }
+
+  /** For so many values on their way, at most LONGEST_BLOCK. A thousand workers whose items are long need no more than one each. */
+  Object[] scratch(int count) {
+    if (scratch.length < count) scratch = new Object[LONGEST_BLOCK];
+    return scratch;
   }
 
   @Override
