@@ -1,0 +1,124 @@
+#!/usr/bin/env bash
+# Java, for ./run: see "languages" there. `root` is of run.
+# shellcheck disable=SC2154
+
+need_java() {
+  need default-jdk-headless maven
+}
+
+generate_java() { # SWIG BINDINGS
+  local swig=$1 bindings=$2 classes=$2/java/libpa/src/main/java/libpa/low
+  mkdir -p "$classes" "$bindings/java/native"
+  "$swig" -java -noproxy -package libpa.low "-I$bindings" "-I$root/capi/include" -outdir "$classes" \
+    -o "$bindings/java/native/palow_wrap.c" "$bindings/pa.i"
+}
+
+# Newer JVMs than the one that compiles, where they are installed: only they have virtual threads.
+newer_jvms() {
+  local java
+  for java in /usr/lib/jvm/*/bin/java; do
+    if [ -x "$java" ] && [ "$(java_version "$java")" -ge 21 ]; then echo "$java"; fi
+  done | sort -u
+}
+
+java_version() { "$1" -XshowSettings:properties -version 2>&1 | sed -n 's/^ *java.specification.version = //p'; }
+
+maven() { # ARGUMENT...
+  mvn -q -B -ntp -f "$root/bindings/java" "-Dlibpa.build=$root/build/java" "$@"
+}
+
+# Runs the tests of package libpa on a JVM, and counts them. Surefire's closing lines are on standard output.
+test_java_on() { # NAME JAVA [MAVEN_ARGUMENT...]
+  local name=$1 java=$2 log totals ran wrong skipped
+  shift 2
+  log=$(log_file "java-tests-$(java_version "$java")")
+  say "Java: testing on $("$java" -version 2>&1 | sed -n 2p)"
+  rm -rf "$root/build/java/libpa/surefire-reports"
+  maven verify "-Dlibpa.test.jvm=$java" "$@" 2>&1 | tee "$log" || true
+  totals=$(cat "$root"/build/java/libpa/surefire-reports/*.txt 2>/dev/null | sed -n 's/^Tests run: \([0-9]*\), Failures: \([0-9]*\), Errors: \([0-9]*\), Skipped: \([0-9]*\).*/\1 \2 \3 \4/p' |
+    awk '{ ran += $1 - $4; failed += $2 + $3; skipped += $4 } END { print ran + 0, failed + 0, skipped + 0 }')
+  read -r ran wrong skipped <<<"$totals"
+  echo "Tests run: $((ran + skipped)), Failures: $wrong, Errors: 0, Skipped: $skipped"
+  if [ "$ran" = 0 ] || { [ "$wrong" = 0 ] && grep -q '^\[ERROR\]' "$log"; }; then
+    count "$name" "$ran" 1 "the build: see $log"
+  else
+    count "$name" "$((ran - wrong))" "$wrong"
+  fi
+  if grep -qE '^(WARNING|FATAL ERROR) in native method' "$log"; then count "$name, -Xcheck:jni" 0 1; fi
+}
+
+# The manual has no gaps: every public item is documented, with all its parameters.
+test_javadoc() {
+  say "Java: javadoc"
+  rm -rf "$root/build/java/javadoc"
+  if javadoc -quiet -Xdoclint:all -Werror --release 17 -notimestamp -d "$root/build/java/javadoc" \
+    -sourcepath "$root/bindings/java/libpa/src/main/java" libpa; then
+    count "java, javadoc" 1 0
+  else
+    count "java, javadoc" 0 1
+  fi
+}
+
+# Two builds of the same sources are the same jars, byte by byte.
+test_jars() {
+  local first
+  say "Java: jars are reproducible"
+  first=$(cat "$root"/build/java/libpa{,-native}/*.jar | sha256sum)
+  rm -f "$root"/build/java/libpa{,-native}/*.jar
+  if maven package -DskipTests && [ "$(cat "$root"/build/java/libpa{,-native}/*.jar | sha256sum)" = "$first" ]; then
+    count "java, jars" 1 0
+  else
+    count "java, jars" 0 1 "two builds differ"
+  fi
+}
+
+test_java() {
+  local java
+  test_javadoc
+  test_java_on java "$(command -v java)"
+  while read -r java; do
+    test_java_on "java $(java_version "$java")" "$java" "-Dlibpa.test.args=-Xcheck:jni --enable-native-access=ALL-UNNAMED"
+  done < <(newer_jvms)
+  test_jars
+}
+
+# Builds a module of profile $1 with what it needs, and sets `class_path`.
+build_module() { # PROFILE MODULE
+  maven package -DskipTests "-P$1" -pl "native,libpa,:$2" &&
+    class_path="$root/build/java/$2/classes:$root/build/java/$2/dependencies/*:$root/build/java/libpa-native/classes"
+}
+
+build_java_fetch() { # FILE
+  local class_path
+  build_module examples fetch || return
+  # The shell that starts this in the background lets it ignore SIGINT, and a JVM leaves ignored signals alone.
+  cat >"$1" <<END
+#!/bin/sh
+exec env --default-signal=INT java -Dlibpa.cache="$root/build/java/cache" -cp "$class_path" fetch.Fetch "\$@"
+END
+  chmod +x "$1"
+}
+
+bench_java() { # OUT.json QUICK
+  local class_path row groups=()
+  build_module benchmarks libpa-bench || return
+  # Each row in a JVM of its own: what was inlined for one body must not slow down the next. The collector is the one that the JVM takes by
+  # itself on a machine of this size.
+  for row in java_sq_parallel java_1us_parallel java_sleep_invokeall; do
+    groups+=("$root/build/java/$row.json")
+    # shellcheck disable=SC2086 # QUICK is one word or none
+    java -XX:ActiveProcessorCount=2 -XX:+UseG1GC -Xms3g -Xmx3g -Dlibpa.cache="$root/build/java/cache" -cp "$class_path:$root/build/java/libpa/classes" \
+      bench.Bench $2 "$row" "${groups[-1]}" || return
+  done
+  python3 - "$1" "${groups[@]}" <<'END'
+import json, sys
+merged = {"rows": {}, "contenders": []}
+for path in sys.argv[2:]:
+    with open(path, encoding="utf-8") as file:
+        group = json.load(file)
+    merged["rows"].update(group["rows"])
+    merged["contenders"] += group["contenders"]
+with open(sys.argv[1], "w", encoding="utf-8") as file:
+    json.dump(merged, file, indent=1)
+END
+}
