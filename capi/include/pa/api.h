@@ -22,7 +22,7 @@ typedef struct pa_span {
   void *ctx;
   void *const *items; /* of this span */
   void **values;      /* of this span; may be the same array: read an item before you write its value */
-  uint64_t count;     /* items in the span; pa_call_stopped may make it end behind the item that is being run */
+  uint64_t count;     /* items in the span. pa_call_stopped may end it behind the item that is being run: read it anew each time */
   uint64_t at;        /* position being run; where the loop stopped */
   pa_call *call;
   int32_t code;       /* what the function returned last */

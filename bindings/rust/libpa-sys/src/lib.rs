@@ -543,7 +543,7 @@ pub struct pa_span {
     pub items: *const *mut c_void,
     /// of this span; may be the same array: read an item before you write its value
     pub values: *mut *mut c_void,
-    /// items in the span; pa\_call\_stopped may make it end behind the item that is being run
+    /// items in the span. pa\_call\_stopped may end it behind the item that is being run: read it anew each time
     pub count: u64,
     /// position being run; where the loop stopped
     pub at: u64,
