@@ -3,6 +3,7 @@ package pa
 import (
 	"context"
 	"runtime"
+	"strings"
 	"time"
 
 	"example.com/libpa/pa/internal/palow"
@@ -146,7 +147,7 @@ func (l *Limiter) call(low func(*limiterArguments) int32) error {
 // is compared to now. A date in the past is 0. ok is false for anything else.
 func ParseRetryAfter(value string, now time.Time) (wait time.Duration, ok bool) {
 	const longest = 256 // what is longer is no such header
-	if len(value) >= longest {
+	if len(value) >= longest || strings.IndexByte(value, 0) >= 0 {
 		return 0, false
 	}
 	text := palow.Alloc[[longest]byte]()
