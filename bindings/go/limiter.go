@@ -62,8 +62,11 @@ type limiterArguments struct {
 // Try takes so many tokens if they are there. If they are not, it takes nothing, and says how long to wait before it is worth
 // another try. Tokens must be 1 to the burst.
 func (l *Limiter) Try(tokens int) (taken bool, wait time.Duration, err error) {
+	if tokens < 1 {
+		return false, 0, invalid("tokens must be 1 to the limiter's burst, got %d", tokens)
+	}
 	err = l.call(func(a *limiterArguments) int32 {
-		status := palow.Pa_limiter_try(l.handle, uint64(max(tokens, 0)), &a.waitNs, &a.err)
+		status := palow.Pa_limiter_try(l.handle, uint64(tokens), &a.waitNs, &a.err)
 		taken, wait = status == statusOK, time.Duration(a.waitNs)
 		return min(status, statusOK)
 	})

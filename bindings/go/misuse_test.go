@@ -251,6 +251,12 @@ func TestWhatWasNotMadeByItsFunctionIsRefused(t *testing.T) {
 	isInvalid(t, err, "ctx")
 	_, _, err = (&pa.Limiter{}).Try(1)
 	isInvalid(t, err, "limiter")
+	limiter, _ := pa.NewLimiter(pa.PerSecond(1))
+	_, _, err = limiter.Try(-7)
+	isInvalid(t, err, "got -7")
+	if wait, ok := pa.ParseRetryAfter("5\x00", time.Now()); ok {
+		t.Error(wait)
+	}
 	_, err = pa.Map(background, count(1), square, nil, pa.Retry(2, nil))
 	if err != nil {
 		t.Error(err)
