@@ -12,6 +12,7 @@ type collector[T, R any] struct {
 	*mapper[T, R]
 	results Results[R]
 	spans   []span
+	known   uint64 // indices before this one have their outcome, once all have come
 	total   func() int
 }
 
@@ -23,14 +24,12 @@ func (m *mapper[T, R]) collect(ctx context.Context, source Source[T], c *config)
 	}
 	defer m.end(crew)
 	k := &collector[T, R]{mapper: m, total: m.totalOf(source)}
-	k.grow(uint64(source.hint))
+	k.grow(min(uint64(source.hint), believed))
 	next := m.consumer(crew)
 	for next() {
 		k.add(&m.memory.chunk)
 	}
-	if !c.detach && !c.inline {
-		m.crew.Wait()
-	}
+	m.conclude(crew)
 	end, _ := m.ending()
 	m.drain(func(chunk *palow.Chunk) {
 		if wasDone(chunk) {
@@ -46,6 +45,9 @@ func (m *mapper[T, R]) collect(ctx context.Context, source Source[T], c *config)
 	k.results.add(nil, k.spans)
 	return &k.results, nil
 }
+
+// A hint is believed so far: room is made at once for so many items, and for others when they come.
+const believed = 1 << 16
 
 // wasDone: items that a stream had done, but its consumer did not come for.
 func wasDone(chunk *palow.Chunk) bool {
@@ -76,6 +78,7 @@ func (k *collector[T, R]) grow(count uint64) {
 
 // keep copies keys, and values if there are any, to where the results have them.
 func (k *collector[T, R]) keep(first, count uint64, hasValues bool) {
+	k.known = max(k.known, first+count)
 	k.grow(first + count)
 	for end := first + count; first < end; {
 		_, values := k.store.segment(first, end-first)
@@ -135,21 +138,18 @@ func (m *mapper[T, R]) tell(result Result[R], total func() int) bool {
 
 // pad adds what was announced and never came, where the run ended early.
 func (k *collector[T, R]) pad(source Source[T]) {
-	known := uint64(len(k.results.values))
-	admitted := k.store.admitted.Load()
-	if k.results.end == EndCompleted {
-		if known > admitted { // the source delivered fewer
-			k.results.values = k.results.values[:admitted]
-		}
-		if k.results.keys != nil {
-			k.results.keys = k.results.keys[:admitted]
-		}
-		return
+	want := k.known
+	if k.results.end != EndCompleted {
+		want = max(want, uint64(source.hint))
 	}
-	if want := max(uint64(source.hint), admitted); want > admitted {
-		k.grow(want)
+	k.grow(want)
+	k.results.values = k.results.values[:want] // the source may have delivered fewer
+	if k.results.keys != nil {
+		k.results.keys = k.results.keys[:want]
+	}
+	if missing := want - k.known; missing > 0 {
 		state := stateAfter(k.results.end)
-		k.spans = append(k.spans, span{admitted, want - admitted, receipt{state: state, err: notDoneError(state, nil)}})
+		k.spans = append(k.spans, span{k.known, missing, receipt{state: state, err: k.notDoneError(state, nil)}})
 	}
 }
 

@@ -3,6 +3,7 @@ package pa
 import (
 	"context"
 	"runtime"
+	"strings"
 	"time"
 
 	"example.com/libpa/pa/internal/palow"
@@ -61,8 +62,11 @@ type limiterArguments struct {
 // Try takes so many tokens if they are there. If they are not, it takes nothing, and says how long to wait before it is worth
 // another try. Tokens must be 1 to the burst.
 func (l *Limiter) Try(tokens int) (taken bool, wait time.Duration, err error) {
+	if tokens < 1 {
+		return false, 0, invalid("tokens must be 1 to the limiter's burst, got %d", tokens)
+	}
 	err = l.call(func(a *limiterArguments) int32 {
-		status := palow.Pa_limiter_try(l.handle, uint64(max(tokens, 0)), &a.waitNs, &a.err)
+		status := palow.Pa_limiter_try(l.handle, uint64(tokens), &a.waitNs, &a.err)
 		taken, wait = status == statusOK, time.Duration(a.waitNs)
 		return min(status, statusOK)
 	})
@@ -146,7 +150,7 @@ func (l *Limiter) call(low func(*limiterArguments) int32) error {
 // is compared to now. A date in the past is 0. ok is false for anything else.
 func ParseRetryAfter(value string, now time.Time) (wait time.Duration, ok bool) {
 	const longest = 256 // what is longer is no such header
-	if len(value) >= longest {
+	if len(value) >= longest || strings.IndexByte(value, 0) >= 0 {
 		return 0, false
 	}
 	text := palow.Alloc[[longest]byte]()

@@ -27,7 +27,8 @@ func MapFrom[T, R any](ctx context.Context, source Source[T], fn func(context.Co
 // how many; without it libpa finds a number that pays.
 //
 // fn returns a value for each item, in their order: if their number is wrong, all have failed. A [BatchError] beside them says which
-// items failed; with any other error all have. Those are retried one by one, each as a batch of one. The slice that fn is given is not to be changed.
+// items failed; with any other error all have. Those are retried one by one, each as a batch of one. The slice that fn is given is
+// neither to be changed nor to be kept.
 func MapBatch[T, R any](ctx context.Context, items []T, fn func(context.Context, []T) ([]R, error), options ...Option) (*Results[R], error) {
 	return mapFrom(ctx, From(items), &mapper[T, R]{batch: fn}, options)
 }
@@ -38,7 +39,7 @@ func MapBatchFrom[T, R any](ctx context.Context, source Source[T], fn func(conte
 }
 
 func mapFrom[T, R any](ctx context.Context, source Source[T], m *mapper[T, R], options []Option) (*Results[R], error) {
-	c, err := m.configure(source, options)
+	c, err := m.configure(ctx, source, options)
 	if err != nil {
 		return nil, err
 	}
@@ -55,10 +56,13 @@ func mapFrom[T, R any](ctx context.Context, source Source[T], m *mapper[T, R], o
 	return results, results.Err()
 }
 
-func (m *mapper[T, R]) configure(source Source[T], options []Option) (*config, error) {
+func (m *mapper[T, R]) configure(ctx context.Context, source Source[T], options []Option) (*config, error) {
 	c, err := newConfig[T, R](options)
 	if err != nil {
 		return nil, err
+	}
+	if ctx == nil {
+		return nil, invalid("ctx must not be nil")
 	}
 	if m.function == nil && m.batch == nil {
 		return nil, invalid("fn must not be nil")
@@ -135,6 +139,7 @@ func (r *run) leaveNobody(c *crew) {
 		r.crew.Wait()
 	} else {
 		palow.Pa_job_leave(r.job, c.takers[0].lease)
+		c.takers[0].leave()
 	}
 }
 
@@ -160,5 +165,5 @@ func (r *run) undone(chunk *palow.Chunk, end End) span {
 	if chunk.Attempts > 0 && chunk.Count == 1 {
 		last = r.failures.take(chunk.First).err
 	}
-	return span{chunk.First, chunk.Count, receipt{state: state, attempts: int(chunk.Attempts), err: notDoneError(state, last)}}
+	return span{chunk.First, chunk.Count, receipt{state: state, attempts: int(chunk.Attempts), err: r.notDoneError(state, last)}}
 }

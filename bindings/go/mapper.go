@@ -57,10 +57,10 @@ func (m *mapper[T, R]) pull(most uint64) (got uint64, end bool, err error) { ret
 // A lease of single items.
 type itemWork[T, R any] struct{ *mapper[T, R] }
 
-func (w itemWork[T, R]) run(t *taker, crashed error) {
+func (w itemWork[T, R]) run(t *taker, crashed *outcome) {
 	for {
 		if crashed != nil {
-			if t.isOverAfter(t.failAt(uint64(t.call.index), outcome{err: crashed})) {
+			if t.isOverAfter(t.failAt(uint64(t.call.index), *crashed)) {
 				return
 			}
 			crashed = nil
@@ -76,6 +76,7 @@ func (w itemWork[T, R]) run(t *taker, crashed error) {
 		}
 		items, values := w.segment(t.next, min(t.end-t.next, t.block))
 		if err := w.runBlock(t, items, values); err != nil {
+			t.left = nil
 			if t.isOverAfter(t.failAt(uint64(t.call.index), outcome{err: err})) {
 				return
 			}
@@ -92,9 +93,8 @@ func (w itemWork[T, R]) runBlock(t *taker, items []T, values []R) (err error) {
 	returned := false
 	defer func() {
 		if !returned {
-			if err = crash(recover()); err == ErrGoexit {
-				t.exited = true
-			}
+			err = crash(recover())
+			t.left = err
 		}
 	}()
 	function, ctx, at, first := w.function, t.ctx, &t.call.index, int(t.next)
@@ -122,6 +122,7 @@ func (w itemWork[T, R]) runTimed(t *taker) bool {
 	defer release()
 	t.ctx = ctx
 	err := w.runBlock(t, items, values)
+	t.left = nil
 	if o := timedOutcome(err, clock()-began >= int64(w.itemTimeout)); o.err != nil {
 		values[0] = *new(R)
 		return !t.isOverAfter(t.failAt(t.next, o))
@@ -143,30 +144,69 @@ func timedOutcome(err error, timedOut bool) outcome {
 // A lease that is one call of a batch function.
 type batchWork[T, R any] struct{ *mapper[T, R] }
 
-func (w batchWork[T, R]) run(t *taker, crashed error) {
-	count := t.end - t.next
-	if crashed != nil {
-		w.answer(t, outcome{err: crashed})
-		return
+// A batchAnswer is what a batch function said, and how far that was settled.
+type batchAnswer struct {
+	outcome
+	single      BatchError // of its items
+	first, next uint64     // indices
+}
+
+func (w batchWork[T, R]) run(t *taker, crashed *outcome) {
+	switch {
+	case crashed == nil:
+		w.ask(t)
+	case t.refused: // judging the failure of one item was what ended the goroutine
+		if !w.failNext(t, *crashed) {
+			return
+		}
+	default:
+		t.answer = batchAnswer{outcome: *crashed, first: t.next, next: t.next}
 	}
+	for answer := &t.answer; answer.next < t.end; {
+		failure := answer.outcome
+		if failure.err == nil {
+			failure.err = answer.single[int(answer.next-answer.first)]
+		}
+		if failure.err == nil {
+			answer.next++
+		} else if !w.failNext(t, failure) {
+			return
+		}
+	}
+	t.answer.single = nil
+	t.next = t.end
+	t.complete()
+}
+
+// failNext settles the item that the answer is at. False: the lease is over.
+func (w batchWork[T, R]) failNext(t *taker, failure outcome) bool {
+	_, value := w.segment(t.answer.next, 1)
+	value[0] = *new(R)
+	status := t.failAt(t.answer.next, failure)
+	t.answer.next++
+	return status != statusStopped || t.lease.Count > 0
+}
+
+// ask calls the function.
+func (w batchWork[T, R]) ask(t *taker) {
+	count := t.end - t.next
+	t.answer = batchAnswer{first: t.next, next: t.next}
 	items, _ := w.segment(t.next, count)
 	for at := uint64(len(items)); at < count; at = uint64(len(items)) { // they lie in several blocks
 		more, _ := w.segment(t.next+at, count-at)
 		items = append(items[:at:at], more...)
 	}
-	got, o := w.call(t, items)
-	if err := checkAnswer(len(items), len(got), o.err); err != nil {
-		o.err = err
-	}
-	for n := 0; n < len(got) && n < len(items); {
+	values := w.call(t, items)
+	for n := 0; n < len(values) && n < len(items); {
 		_, part := w.segment(t.next+uint64(n), count-uint64(n))
-		n += copy(part, got[n:])
+		n += copy(part, values[n:])
 	}
 	w.noteBatch(count)
-	w.answer(t, o)
+	t.isOver()
 }
 
-func (w batchWork[T, R]) call(t *taker, items []T) (values []R, o outcome) {
+// call notes how the function answered, and returns its values.
+func (w batchWork[T, R]) call(t *taker, items []T) (values []R) {
 	t.call.index = int(t.next)
 	ctx, began := t.ctx, clock()
 	if w.itemTimeout > 0 {
@@ -174,44 +214,18 @@ func (w batchWork[T, R]) call(t *taker, items []T) (values []R, o outcome) {
 		defer release()
 		ctx = timed
 	}
+	single := false
 	err := t.guard(inFunction, func() (err error) {
 		values, err = w.batch(ctx, items)
+		single = errors.As(err, &t.answer.single) // which may call a method of the error
 		return err
 	})
-	return values, timedOutcome(err, w.itemTimeout > 0 && clock()-began >= int64(w.itemTimeout))
-}
-
-// checkAnswer: with the wrong number of values nobody knows which item each belongs to.
-func checkAnswer(items, values int, err error) error {
-	var single BatchError
-	if values == items || err != nil && !errors.As(err, &single) {
-		return err
+	if (err == nil || single) && len(values) != len(items) { // nobody knows which item each belongs to
+		err, single = fmt.Errorf("the batch function returned %d values for %d items", len(values), len(items)), false
 	}
-	return fmt.Errorf("the batch function returned %d values for %d items", values, items)
-}
-
-// answer settles the items of a batch one by one.
-func (w batchWork[T, R]) answer(t *taker, o outcome) {
-	var single BatchError
-	if !o.timedOut && errors.As(o.err, &single) {
-		o.err = nil
+	t.answer.outcome = timedOutcome(err, w.itemTimeout > 0 && clock()-began >= int64(w.itemTimeout))
+	if single && !t.answer.timedOut {
+		t.answer.err = nil // but for the items that it names
 	}
-	first, count := t.next, int(t.end-t.next)
-	for position := range count {
-		this := o
-		if o.err == nil {
-			this.err = single[position]
-		}
-		if this.err == nil {
-			continue
-		}
-		index := first + uint64(position)
-		_, value := w.segment(index, 1)
-		value[0] = *new(R)
-		if t.failAt(index, this) == statusStopped && t.lease.Count == 0 {
-			return
-		}
-	}
-	t.next = t.end
-	t.complete()
+	return values
 }

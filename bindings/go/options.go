@@ -77,6 +77,7 @@ func UseLimiter(limiter *Limiter) Option {
 		c.limiter, c.low.Limiter = limiter, 0
 		if limiter != nil {
 			c.low.Limiter = limiter.handle
+			c.made("limiter", limiter.handle, "NewLimiter")
 		}
 	}
 }
@@ -93,7 +94,9 @@ func Retry(attempts int, more ...RetryOption) Option {
 	return func(c *config) {
 		c.low.Retry.Attempts = uint32(c.atLeast0("retry.attempts", attempts))
 		for _, option := range more {
-			option(c)
+			if option != nil {
+				option(c)
+			}
 		}
 	}
 }
@@ -153,6 +156,7 @@ func StopOn(stop *Stop) Option {
 		c.stop, c.low.Stop = stop, 0
 		if stop != nil {
 			c.low.Stop = stop.handle
+			c.made("stop", stop.handle, "NewStop")
 		}
 	}
 }
@@ -231,6 +235,13 @@ func (c *config) atLeast0(name string, value int) int {
 		return 0
 	}
 	return value
+}
+
+// made refuses what has no handle.
+func (c *config) made(name string, handle uintptr, by string) {
+	if handle == 0 {
+		c.refuse(invalid("options.%s must be made by %s", name, by))
+	}
 }
 
 // newConfig applies the options. T and R are the function's.

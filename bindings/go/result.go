@@ -90,24 +90,33 @@ type receipt struct {
 }
 
 // OK says whether the function succeeded.
-func (r Result[R]) OK() bool { return r.receipt != nil && r.state == OK }
+func (r Result[R]) OK() bool { return r.told().state == OK }
+
+// told is the receipt; the zero of a Result is that of no item.
+func (r Result[R]) told() *receipt {
+	if r.receipt == nil {
+		return &receipt{state: -1}
+	}
+	return r.receipt
+}
 
 // State says what became of the item.
-func (r Result[R]) State() State { return r.state }
+func (r Result[R]) State() State { return r.told().state }
 
 // Err is what the function returned in its last attempt: the same error, not a copy. For an item that was not done it is one that
-// matches [ErrTimedOut], [ErrAborted] or [ErrCancelled], and the error of the last attempt, if there was one. nil for OK.
-func (r Result[R]) Err() error { return r.err }
+// matches [ErrTimedOut], [ErrAborted], [ErrCancelled], or the cause of a run that failed, and the error of the last attempt, if there
+// was one. nil for OK.
+func (r Result[R]) Err() error { return r.told().err }
 
 // Attempts is how many attempts were started; 0 if the item never ran.
-func (r Result[R]) Attempts() int { return r.attempts }
+func (r Result[R]) Attempts() int { return r.told().attempts }
 
 // Duration is the time from the start of the first attempt to the end of the last, waits between them included. Short items that
 // ran one after the other share their average; an item of a batch took as long as its call. 0: it never ran.
-func (r Result[R]) Duration() time.Duration { return r.duration }
+func (r Result[R]) Duration() time.Duration { return r.told().duration }
 
 // Key is what the function given to [ItemKey] gave; nil without one, or if the run ended before it was asked.
-func (r Result[R]) Key() any { return r.key }
+func (r Result[R]) Key() any { return r.told().key }
 
 // itemError is nil for OK.
 func (r Result[R]) itemError() error {

@@ -142,8 +142,9 @@ func (r *run) attend() {
 		return
 	}
 	err := r.parent.Err()
-	_, hasDeadline := r.parent.Deadline()
-	expired := hasDeadline && errors.Is(err, context.DeadlineExceeded)
+	deadline, hasDeadline := r.parent.Deadline()
+	const near = time.Second // what clocks may differ by
+	expired := hasDeadline && errors.Is(err, context.DeadlineExceeded) && time.Until(deadline) < near
 	if err != nil && !expired {
 		palow.Pa_job_stop(r.job)
 	}
@@ -163,6 +164,20 @@ func (r *run) attend() {
 func (r *run) noteEnd(end End) {
 	if end > EndCompleted && !r.over.Swap(true) {
 		r.cancel(endCause(end))
+	}
+}
+
+// isOver looks whether the run has ended early. A context that is done says so at once, while the goroutine that would tell libpa
+// may wait for a processor.
+func (r *run) isOver() bool {
+	select {
+	case <-r.ctx.Done():
+		if !r.over.Load() {
+			r.attend()
+		}
+		return true
+	default:
+		return false
 	}
 }
 
@@ -196,13 +211,17 @@ func (r *run) fail(what, err error) {
 	r.waiter.wake(1)
 }
 
-// failBy is fail for an error that may say itself whose it is.
-func (r *run) failBy(err, what error) {
-	if own, says := err.(*because); says {
-		what, err = own.what, own.err
+// failToPull is fail for an error of the source, or of the key function.
+func (r *run) failToPull(err error) {
+	if key, isKey := err.(keyError); isKey {
+		r.fail(ErrKey, key.error)
+	} else {
+		r.fail(ErrSource, err)
 	}
-	r.fail(what, err)
 }
+
+// A keyError is what a key function failed with.
+type keyError struct{ error }
 
 // A because is an error of this package, and the one behind it.
 type because struct{ what, err error }
@@ -240,11 +259,14 @@ func stateOf(low int32, end End) State {
 }
 
 // notDoneError is the error of an item in such a state.
-func notDoneError(state State, last error) error {
+func (r *run) notDoneError(state State, last error) error {
 	switch state {
 	case TimedOut:
 		return &notDone{ErrTimedOut, last}
 	case Aborted:
+		if end, cause := r.ending(); end == EndFailed {
+			return &notDone{cause, last}
+		}
 		return &notDone{ErrAborted, last}
 	}
 	return &notDone{ErrCancelled, last}

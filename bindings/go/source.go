@@ -5,9 +5,10 @@ import "iter"
 // A Source delivers items on demand: they are pulled one call at a time, only a little ahead of the workers, never beyond [Window],
 // and never again once the run has ended. Make one with [From], [FromSeq], [FromSeq2] or [FromChunks].
 type Source[T any] struct {
-	items   []T // where whole is true, these are all
-	whole   bool
-	pull    func() (pull func(most int) ([]T, error), stop func())
+	items []T // where whole is true, these are all
+	whole bool
+	// pull makes two functions: pull fetches items, unless it is over, and stop is for when no more are wanted.
+	pull    func(over func() bool) (pull func(most int) ([]T, error), stop func() error)
 	hint    int
 	hasHint bool
 }
@@ -18,58 +19,77 @@ func From[T any](items []T) Source[T] {
 }
 
 // FromSeq is a source of the items of an iterator: one at a time, because the next one may depend on what became of the last. Where
-// items are cheap and many, [FromChunks] costs less. The iterator is run by the goroutines of the run, one at a time; when the run
-// ends early its yield returns false. A panic of it ends the run, and is that of the call, as a [*PanicError].
+// items are cheap and many, [FromChunks] costs less. The iterator runs on a goroutine of its own, and only while the run waits for
+// an item; when the run ends early its yield returns false. A panic of it, or [runtime.Goexit], ends the run with [ErrSource], and is
+// that of the call; if the loop over a stream was left before, nobody is told.
 func FromSeq[T any](items iter.Seq[T]) Source[T] {
-	return Source[T]{pull: func() (func(int) ([]T, error), func()) {
-		next, stop := iter.Pull(items)
+	if items == nil {
+		return Source[T]{}
+	}
+	return Source[T]{pull: func(func() bool) (func(int) ([]T, error), func() error) {
+		p := newPuller(items)
 		var one [1]T
 		return func(int) ([]T, error) {
-			item, more := next()
+			item, more, err := p.next()
 			if !more {
-				return nil, nil
+				return nil, err
 			}
 			one[0] = item
 			return one[:], nil
-		}, stop
+		}, p.stop
 	}}
 }
 
 // FromSeq2 is [FromSeq] for an iterator that may fail: the first error that is not nil ends the run with [ErrSource], and is that
 // of the call.
 func FromSeq2[T any](items iter.Seq2[T, error]) Source[T] {
-	return Source[T]{pull: func() (func(int) ([]T, error), func()) {
-		next, stop := iter.Pull2(items)
+	if items == nil {
+		return Source[T]{}
+	}
+	type pair struct {
+		item T
+		err  error
+	}
+	return Source[T]{pull: func(func() bool) (func(int) ([]T, error), func() error) {
+		p := newPuller(func(yield func(pair) bool) {
+			items(func(item T, err error) bool { return yield(pair{item, err}) })
+		})
 		var one [1]T
 		return func(int) ([]T, error) {
-			item, err, more := next()
+			next, more, err := p.next()
+			if err == nil {
+				err = next.err
+			}
 			if !more || err != nil {
 				return nil, err
 			}
-			one[0] = item
+			one[0] = next.item
 			return one[:], nil
-		}, stop
+		}, p.stop
 	}}
 }
 
 // FromChunks is [FromSeq] for an iterator that has several items at hand: each slice holds those that are there without waiting. It
 // is not kept beyond the next one, but its items may be.
 func FromChunks[T any](chunks iter.Seq[[]T]) Source[T] {
-	return Source[T]{pull: func() (func(int) ([]T, error), func()) {
-		next, stop := iter.Pull(chunks)
+	if chunks == nil {
+		return Source[T]{}
+	}
+	return Source[T]{pull: func(over func() bool) (func(int) ([]T, error), func() error) {
+		p := newPuller(chunks)
 		var rest []T
 		return func(most int) ([]T, error) {
 			for len(rest) == 0 {
-				chunk, more := next()
-				if !more {
-					return nil, nil
+				chunk, more, err := p.next()
+				if !more || over() { // who delivers nothing but empty ones would go on for ever
+					return nil, err
 				}
 				rest = chunk
 			}
 			now := rest[:min(most, len(rest))]
 			rest = rest[len(now):]
 			return now, nil
-		}, stop
+		}, p.stop
 	}}
 }
 

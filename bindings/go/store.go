@@ -12,7 +12,7 @@ import (
 type store[T, R any] struct {
 	source Source[T]
 	next   func(most int) ([]T, error) // nil: the items of a slice stay where they are
-	close  func()
+	close  func() error
 	key    func(T) (any, error)
 
 	mu       sync.Mutex
@@ -30,10 +30,10 @@ type block[T, R any] struct {
 	handedOut uint64
 }
 
-func newStore[T, R any](source Source[T], key func(T) (any, error)) *store[T, R] {
-	s := &store[T, R]{source: source, key: key, blocks: map[uint64]*block[T, R]{}, close: func() {}}
+func newStore[T, R any](source Source[T], key func(T) (any, error), over func() bool) *store[T, R] {
+	s := &store[T, R]{source: source, key: key, blocks: map[uint64]*block[T, R]{}, close: func() error { return nil }}
 	if !source.whole {
-		s.next, s.close = source.pull()
+		s.next, s.close = source.pull(over)
 	}
 	item, value := reflect.TypeFor[T](), reflect.TypeFor[R]()
 	s.size = blockSize(item.Size() + value.Size())
@@ -124,7 +124,7 @@ func (s *store[T, R]) name(item T) (key any, err error) {
 			err = crash(panicked)
 		}
 		if err != nil {
-			key, err = nil, &because{ErrKey, err}
+			key, err = nil, keyError{err}
 		}
 	}()
 	key, err = s.key(item)

@@ -38,7 +38,7 @@ func streamFrom[T, R any](ctx context.Context, source Source[T], fn func(context
 	batch func(context.Context, []T) ([]R, error), options []Option) iter.Seq2[Result[R], error] {
 	return func(yield func(Result[R], error) bool) {
 		m := &mapper[T, R]{function: fn, batch: batch}
-		c, err := m.configure(source, options)
+		c, err := m.configure(ctx, source, options)
 		if err != nil {
 			yield(notAnItem[R](err), err)
 			return
@@ -68,7 +68,7 @@ func (m *mapper[T, R]) stream(ctx context.Context, source Source[T], c *config) 
 		return nil, err
 	}
 	key, _ := c.itemKey.(func(T) (any, error))
-	m.run, m.store = r, newStore[T, R](source, key)
+	m.run, m.store = r, newStore[T, R](source, key, r.isOver)
 	takers := m.takerCount(source.hint, source.whole)
 	if !source.whole && !c.inline {
 		takers++ // one may be waiting for the source
@@ -93,17 +93,29 @@ func (m *mapper[T, R]) end(c *crew) {
 		m.takers.wake(everybody)
 		go func() {
 			m.crew.Wait()
-			m.store.close()
+			_ = m.store.close() // nobody is there to be told
 			m.dismiss(c)
 		}()
 		return
 	}
 	m.leaveNobody(c)
-	if m.inline {
-		c.takers[0].leave()
-	}
-	m.store.close()
+	_ = m.store.close() // likewise, unless conclude did it before
 	m.dismiss(c)
+}
+
+// conclude waits until all code of the caller's has returned, where there is still somebody to tell how.
+func (m *mapper[T, R]) conclude(c *crew) {
+	switch {
+	case m.inline:
+		c.takers[0].leave()
+	case m.detach:
+		return
+	default:
+		m.crew.Wait()
+	}
+	if err := m.store.close(); err != nil {
+		m.fail(ErrSource, err)
+	}
 }
 
 func (m *mapper[T, R]) yieldAll(c *crew, source Source[T], yield func(Result[R], error) bool) {
@@ -130,9 +142,7 @@ func (m *mapper[T, R]) yieldAll(c *crew, source Source[T], yield func(Result[R],
 			first += uint64(len(values))
 		}
 	}
-	if !m.inline && !m.detach {
-		m.crew.Wait()
-	}
+	m.conclude(c)
 	if end, cause := m.ending(); end != EndCompleted {
 		err := &RunError{End: end, Cause: cause}
 		yield(notAnItem[R](err), err)

@@ -19,8 +19,8 @@ const (
 // Work is what takers do, for items and values of some type.
 type work interface {
 	// run does all of the lease that t holds, from t.next to t.end, and settles it. crashed is not nil if the goroutine that did so
-	// before was ended at t.call.index, by runtime.Goexit.
-	run(t *taker, crashed error)
+	// before was ended, by runtime.Goexit: then it is the outcome of the item that it was at.
+	run(t *taker, crashed *outcome)
 	// pull fetches up to most inputs, and says whether these are the last.
 	pull(most uint64) (got uint64, end bool, err error)
 }
@@ -45,12 +45,14 @@ type taker struct {
 	spanFirst uint64     // of the span that is open
 	spanSince int64
 
-	isStarted  bool  // by WorkerStart
-	isComplete bool  // all of the lease was run, and libpa was not told yet
-	in         stage // whose code is running
-	exited     bool  // the goroutine was ended there, by runtime.Goexit
-	judged     error // what RetryIf was last asked about
-	refused    bool  // it ended the goroutine: that is no yes
+	answer batchAnswer // of a lease that is one call
+
+	isStarted  bool    // by WorkerStart
+	isComplete bool    // all of the lease was run, and libpa was not told yet
+	in         stage   // whose code is running
+	left       error   // how it was left, if it did not return
+	judged     outcome // what was last judged
+	refused    bool    // that ended the goroutine, and is not tried again
 }
 
 // A stage is which of the caller's functions a taker is in.
@@ -58,24 +60,28 @@ type stage int
 
 const (
 	inFunction stage = iota
-	inSource
-	inRetryIf
+	inKey
+	inJudgement // RetryIf, and methods of the error
 	inWorkerStart
 	inWorkerStop
 )
 
 // serve is the life of a taker's goroutine.
 func (t *taker) serve() {
+	ended := true
 	defer func() {
-		if t.exited {
+		if ended {
 			go t.serve() // another one takes its place
 		}
 	}()
-	t.resume()
+	if t.left != nil {
+		t.resume()
+	}
 	for t.serveOnce() {
 	}
 	t.leave()
 	t.crew.Done()
+	ended = false
 }
 
 // serveOnce does one thing. False: there is nothing more to do.
@@ -92,39 +98,40 @@ func (t *taker) serveOnce() bool {
 
 // resume goes on where the goroutine before was ended.
 func (t *taker) resume() {
-	if !t.exited {
-		return
-	}
-	t.exited = false
-	in := t.in
-	t.in = inFunction
+	in, left := t.in, t.left
+	t.in, t.left = inFunction, nil
 	switch in {
-	case inSource:
-		t.run.fail(ErrSource, ErrGoexit)
+	case inKey:
+		t.run.fail(ErrKey, left)
 		t.act(t.supply(0, true))
 	case inWorkerStart:
-		t.refuseToStart(ErrGoexit)
+		t.refuseToStart(left)
 	case inWorkerStop:
-		t.isStarted = false
-	case inRetryIf:
+		t.run.fail(ErrCallback, left)
+	case inJudgement:
 		t.refused = true
-		t.work.run(t, errors.Join(t.judged, ErrGoexit))
+		t.judged.err = errors.Join(t.judged.err, left)
+		t.work.run(t, &t.judged)
 	default:
-		t.work.run(t, ErrGoexit)
+		t.work.run(t, &outcome{err: left})
 	}
 }
 
 // guard calls a function of the caller's, and returns its panic as an error. If it ends the goroutine, another one takes over.
-func (t *taker) guard(in stage, function func() error) (err error) {
-	returned := false
+func (t *taker) guard(in stage, function func() error) error {
 	t.in = in
+	err := t.catch(function)
+	t.in, t.left = inFunction, nil
+	return err
+}
+
+// catch leaves t.left behind if the goroutine is ended: also where a panic was recovered on the way.
+func (t *taker) catch(function func() error) (err error) {
+	returned := false
 	defer func() {
-		if returned {
-			t.in = inFunction
-		} else if err = crash(recover()); err == ErrGoexit {
-			t.exited = true
-		} else {
-			t.in = inFunction
+		if !returned {
+			err = crash(recover())
+			t.left = err
 		}
 	}()
 	err = function()
@@ -149,12 +156,15 @@ func (t *taker) act(status int32) int32 {
 	for status == statusPull {
 		var got uint64
 		var end bool
-		if err := t.guard(inSource, func() (err error) {
+		if err := t.guard(inKey, func() (err error) {
 			got, end, err = t.work.pull(t.lease.Count)
 			return err
 		}); err != nil {
-			t.run.failBy(err, ErrSource)
+			t.run.failToPull(err)
 			end = true
+		}
+		if end {
+			t.isOver() // it may have ended because of that: then it was cut short, and is not complete
 		}
 		status = t.supply(got, end)
 	}
@@ -223,6 +233,7 @@ func (t *taker) leave() {
 	if !t.isStarted || t.workerStop == nil {
 		return
 	}
+	t.isStarted = false
 	err := t.guard(inWorkerStop, func() error {
 		t.workerStop(t.ctx)
 		return nil
@@ -254,20 +265,6 @@ func (t *taker) moveOn(ran uint64) bool {
 	}
 	t.end = t.lease.First + t.lease.Count // others may have been given some of it
 	return true
-}
-
-// isOver looks whether the run has ended early. A context that is done says so at once, while the goroutine that would tell libpa
-// may wait for a processor.
-func (t *taker) isOver() bool {
-	select {
-	case <-t.run.ctx.Done():
-		if !t.over.Load() {
-			t.attend()
-		}
-		return true
-	default:
-		return false
-	}
 }
 
 // fitBlock chooses how many items to run between two readings of the clock.
@@ -310,21 +307,22 @@ type outcome struct {
 func (t *taker) failAt(index uint64, o outcome) int32 {
 	now := clock()
 	t.looked = now
-	gaveUp := t.gaveUp(o.err)
+	t.isOver()
+	v := t.judge(&o)
 	flags := 0
-	if !t.worthRetrying(&o) {
+	if v.final {
 		flags |= palow.PA_FAIL_FINAL
 	}
 	if o.timedOut {
 		flags |= palow.PA_FAIL_TIMED_OUT
 	}
-	if gaveUp {
+	if v.gaveUp {
 		flags |= palow.PA_FAIL_STOPPED
 	}
 	each := t.closeSpanBefore(index, now)
 	before, had := t.failures.put(index, failedAttempt{o.err, now - each})
 	t.settle()
-	status := palow.Pa_job_fail(t.job, t.lease, index, uint32(flags), serverWait(o.err), 0, nil)
+	status := palow.Pa_job_fail(t.job, t.lease, index, uint32(flags), v.serverWait, 0, nil)
 	t.passOn()
 	t.next = index + 1
 	switch status {
@@ -333,7 +331,7 @@ func (t *taker) failAt(index uint64, o outcome) int32 {
 			t.recordFailure(index, o, now)
 		}
 	case statusStopped:
-		if gaveUp { // that was no failure; the one before it stays
+		if v.gaveUp { // that was no failure; the one before it stays
 			t.failures.take(index)
 			if had {
 				t.failures.put(index, before)
@@ -357,6 +355,36 @@ func (t *taker) isOverAfter(status int32) bool {
 	return over
 }
 
+// A verdict is what follows from the error of an attempt.
+type verdict struct {
+	gaveUp     bool // it is no failure: the run is over
+	final      bool // it is not worth another attempt
+	serverWait int64
+}
+
+// judge asks the error, and RetryIf, which both are the caller's code: if one does not return, the item keeps its own error, with a
+// note.
+func (t *taker) judge(o *outcome) verdict {
+	v := verdict{serverWait: -1}
+	if t.refused {
+		t.refused = false
+		v.final = true
+		return v
+	}
+	t.judged = *o
+	err := t.guard(inJudgement, func() error {
+		v.gaveUp = t.gaveUp(o.err)
+		v.serverWait = serverWait(o.err)
+		v.final = !t.worthRetrying(o.err)
+		return nil
+	})
+	if err != nil {
+		o.err = errors.Join(o.err, err)
+		v.final = true
+	}
+	return v
+}
+
 // gaveUp says whether a call returned because its context said that the run is over.
 func (t *taker) gaveUp(err error) bool {
 	why := t.run.ctx.Err()
@@ -368,27 +396,15 @@ func (t *taker) gaveUp(err error) bool {
 }
 
 // worthRetrying asks RetryIf, if there are attempts left.
-func (t *taker) worthRetrying(o *outcome) (worthIt bool) {
+func (t *taker) worthRetrying(err error) bool {
 	if t.lease.Attempt >= t.low.Retry.Attempts {
 		return true // libpa counts them
 	}
 	if t.retryIf == nil {
 		var crashed *PanicError
-		return !errors.Is(o.err, ErrGoexit) && !errors.As(o.err, &crashed)
+		return !errors.Is(err, ErrGoexit) && !errors.As(err, &crashed)
 	}
-	if t.refused {
-		t.refused = false
-		return false
-	}
-	t.judged = o.err
-	err := t.guard(inRetryIf, func() error {
-		worthIt = t.retryIf(o.err)
-		return nil
-	})
-	if err != nil { // the item keeps its own error, with a note
-		o.err = errors.Join(o.err, err)
-	}
-	return worthIt
+	return t.retryIf(err)
 }
 
 // ---------------------------------------------------------------- what was done, where no consumer is told
