@@ -4,6 +4,18 @@
 
 need_java() {
   need default-jdk-headless maven
+  trust_what_the_system_trusts
+}
+
+# A JDK has a list of authorities of its own. One that only this machine knows, of a proxy perhaps, is in the system's list alone.
+trust_what_the_system_trusts() {
+  local list=/etc/ssl/certs/ca-certificates.crt store=$root/build/java/authorities.p12
+  if [ ! -f "$list" ]; then return; fi
+  if [ "$list" -nt "$store" ]; then
+    mkdir -p "$root/build/java"
+    java "$root/tools/SystemTrust.java" "$list" "$store"
+  fi
+  export MAVEN_OPTS="${MAVEN_OPTS-} -Djavax.net.ssl.trustStore=$store -Djavax.net.ssl.trustStorePassword=changeit"
 }
 
 generate_java() { # SWIG BINDINGS
