@@ -6,6 +6,7 @@
 //! | `LIBPA_STATIC` | `1`: link `libpa.a`, and the C++ library with it |
 
 use std::env;
+use std::path::PathBuf;
 
 fn main() {
     println!("cargo::rerun-if-env-changed=LIBPA_LIB_DIR");
@@ -33,11 +34,27 @@ fn link_from(directory: &str, linked_statically: bool) {
 }
 
 fn ask_pkg_config(linked_statically: bool) {
-    let found = pkg_config::Config::new().atleast_version(env!("CARGO_PKG_VERSION")).statik(linked_statically).probe("pa");
-    if let Err(error) = found {
-        eprintln!(
+    let mut config = pkg_config::Config::new();
+    config.atleast_version(env!("CARGO_PKG_VERSION")).statik(linked_statically);
+    // The crate pkg-config takes no archive from below /usr, but the shared library instead, and says nothing.
+    let found = config.cargo_metadata(!linked_statically).probe("pa");
+    match found {
+        Ok(library) if linked_statically => link_from_one_of(&library.link_paths),
+        Ok(_) => {}
+        Err(error) => give_up(&format!(
             "libpa was not found: set PKG_CONFIG_PATH to where its pa.pc is, or LIBPA_LIB_DIR to where libpa.so is.\n{error}"
-        );
-        std::process::exit(1);
+        )),
     }
+}
+
+fn link_from_one_of(directories: &[PathBuf]) {
+    match directories.iter().find(|directory| directory.join("libpa.a").exists()) {
+        Some(directory) => link_from(&directory.display().to_string(), true),
+        None => give_up(&format!("LIBPA_STATIC is set, and there is no libpa.a in {directories:?}")),
+    }
+}
+
+fn give_up(why: &str) -> ! {
+    eprintln!("{why}");
+    std::process::exit(1);
 }

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread;
 
-use common::{Gate, hush};
+use common::{Gate, hush, wait_until_stopped};
 use libpa::{End, ErrorKind, ItemError, Options, State, fallible};
 
 #[test]
@@ -151,6 +151,41 @@ fn what_a_source_fails_with_is_the_source_of_the_error_and_what_was_done_can_be_
 }
 
 #[test]
+fn a_source_that_fails_while_calls_run_is_asked_no_more_and_they_keep_their_outcome() {
+    let (running, pulls) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let rows = std::iter::from_fn(|| {
+        if pulls.fetch_add(1, SeqCst) < 2 {
+            return Some(Ok(()));
+        }
+        while running.load(SeqCst) < 2 {
+            thread::yield_now();
+        }
+        Some(Err("no more rows"))
+    });
+    let mut salvaged = None;
+    let run = Options::new().workers(3).salvage(&mut salvaged);
+    let error = run.map_iter(fallible(rows), |(), call| {
+        running.fetch_add(1, SeqCst);
+        wait_until_stopped(call);
+        Ok::<_, Infallible>(call.index())
+    });
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::Source);
+    assert_eq!((pulls.load(SeqCst), running.load(SeqCst)), (3, 2));
+    assert_eq!(salvaged.unwrap().values().collect::<Vec<_>>(), [&0, &1]);
+}
+
+#[test]
+fn a_source_that_times_out_itself_is_no_run_that_timed_out() {
+    let rows = [Ok(1), Err(std::io::Error::from(std::io::ErrorKind::TimedOut))];
+    let mut salvaged = None;
+    let run = Options::new().timeout(std::time::Duration::from_secs(3600)).salvage(&mut salvaged);
+    let error = run.map_iter(fallible(rows), |x, _| Ok::<i32, Infallible>(*x)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Source);
+    assert!(error.into_source().unwrap().is::<std::io::Error>());
+    assert_eq!(salvaged.unwrap().end(), End::Failed);
+}
+
+#[test]
 fn a_panic_of_a_source_ends_the_run_and_is_kept() {
     hush();
     let rows = (0..3).map(|i| if i == 2 { panic!("row {i}") } else { i });
@@ -158,6 +193,16 @@ fn a_panic_of_a_source_ends_the_run_and_is_kept() {
     assert_eq!(error.kind(), ErrorKind::Source);
     assert_eq!(error.panic().unwrap().message(), "row 2");
     assert_eq!(error.to_string(), "the source panicked: row 2");
+}
+
+#[test]
+fn a_second_run_takes_what_failed() {
+    let words = ["1", "x", "3", "y"];
+    let first = Options::new().map(&words, |word, _| word.parse::<i32>()).unwrap();
+    let again: Vec<_> = first.failures().map(|(index, _)| words[index]).collect();
+    let second = Options::new().map(&again, |word, _| i32::from_str_radix(word, 36)).unwrap();
+    assert_eq!(again, ["x", "y"]);
+    assert_eq!(second.into_result().unwrap(), [33, 34]);
 }
 
 #[test]

@@ -205,6 +205,13 @@ fn a_429_on_the_last_try_still_pauses_the_limiter() {
 }
 
 #[test]
+fn a_rate_may_be_given_by_the_second_the_minute_and_the_hour() {
+    assert_eq!(Rate::per_second(5.0), Rate::new(5.0, Duration::from_secs(1)));
+    assert_eq!(Rate::per_minute(5.0), Rate::new(5.0, Duration::from_secs(60)));
+    assert_eq!(Rate::per_hour(5.0), Rate::new(5.0, HOUR));
+}
+
+#[test]
 fn a_limiter_is_shared_by_clones_runs_and_whoever_waits_for_it() {
     let limiter = Limiter::new(Rate::new(1.0, HOUR).burst(3)).unwrap();
     let clone = limiter.clone();
@@ -227,6 +234,50 @@ fn of_two_pauses_the_one_that_ends_last_holds() {
     limiter.pause(2 * HOUR).unwrap();
     limiter.pause(HOUR).unwrap();
     assert!(matches!(limiter.try_acquire(1).unwrap(), Acquired::NotYet(wait) if wait > HOUR));
+}
+
+#[test]
+fn a_pause_is_honoured_by_those_who_wait_for_their_turn() {
+    let limiter = Limiter::new(Rate::new(1.0, HOUR)).unwrap();
+    let stop = StopToken::new().unwrap();
+    let calls = AtomicU32::new(0);
+    thread::scope(|scope| {
+        let run = scope.spawn(|| {
+            Options::new().workers(3).limiter(&limiter).stop(&stop).map(&[(); 10], |(), _| {
+                calls.fetch_add(1, SeqCst);
+                Ok::<_, Infallible>(())
+            })
+        });
+        while calls.load(SeqCst) == 0 {
+            thread::yield_now();
+        }
+        limiter.pause(HOUR).unwrap();
+        limiter.set_rate(Rate::per_second(1e6).burst(100)).unwrap(); // wakes them: they must look at the pause again
+        thread::sleep(Duration::from_millis(5));
+        stop.request();
+        assert_eq!(run.join().unwrap().unwrap().end(), End::Cancelled);
+    });
+    assert_eq!(calls.load(SeqCst), 1);
+}
+
+#[test]
+fn a_pause_is_followed_by_one_call_and_then_the_set_pace() {
+    let limiter = Limiter::new(Rate::new(1.0, HOUR).burst(10)).unwrap();
+    limiter.pause(Duration::from_millis(1)).unwrap();
+    limiter.acquire(1).unwrap();
+    assert!(matches!(limiter.try_acquire(1).unwrap(), Acquired::NotYet(wait) if wait > HOUR / 2));
+}
+
+#[test]
+fn a_pause_shorter_than_an_interval_mints_no_token() {
+    let limiter = Limiter::new(Rate::new(1.0, HOUR)).unwrap();
+    limiter.acquire(1).unwrap();
+    let began = Instant::now();
+    limiter.pause(Duration::from_micros(1)).unwrap();
+    while began.elapsed() < Duration::from_millis(1) {
+        thread::yield_now();
+    }
+    assert!(matches!(limiter.try_acquire(1).unwrap(), Acquired::NotYet(wait) if wait > HOUR / 2));
 }
 
 #[test]
@@ -294,6 +345,52 @@ fn max_errors_is_told_before_the_failures() {
     assert_eq!(error.failures.len(), 10);
     let text = "the run was aborted, because too many items failed: 8 of 10 items were not done, 2 failed; the first, index 0: bad";
     assert_eq!(error.to_string(), text);
+}
+
+#[test]
+fn max_errors_and_the_deadline_together_give_exactly_one_end() {
+    for round in 0..300 {
+        let timeout = Duration::from_micros(round % 30 * 10);
+        let options = Options::new().workers(3).timeout(timeout).max_errors(3);
+        let outcomes = options.map(&[(); 50], |(), _| Err::<(), _>("no")).unwrap();
+        let not_done = match outcomes.end() {
+            End::Aborted => State::Aborted,
+            End::TimedOut => State::TimedOut,
+            end => panic!("assertion failed: {end:?}"),
+        };
+        let failed = outcomes.iter().filter(|outcome| outcome.state() == State::Failed).count();
+        assert!(outcomes.iter().all(|outcome| [State::Failed, not_done].contains(&outcome.state())));
+        assert!(failed >= 3 || not_done == State::TimedOut);
+    }
+}
+
+/// The deadline passes while the source is asked a fourth time, all items before being done. On a machine that is busy they may not
+/// be: then with more time.
+#[test]
+fn a_timeout_while_nothing_runs_is_not_ok_though_all_entries_are() {
+    let mut timeout = Duration::from_millis(5);
+    loop {
+        let (mut pulls, began) = (0, Instant::now());
+        let source = std::iter::from_fn(|| {
+            pulls += 1;
+            if pulls <= 3 {
+                return Some(pulls);
+            }
+            thread::sleep((2 * timeout).saturating_sub(began.elapsed()));
+            None
+        });
+        let options = Options::new().workers(1).timeout(timeout);
+        let outcomes = options.map_iter(source, |x, _| Ok::<i32, Infallible>(*x)).unwrap();
+        assert_eq!(outcomes.end(), End::TimedOut);
+        assert!(!outcomes.is_ok());
+        let shown = outcomes.len() == 3 && outcomes.failed() == 0;
+        assert_eq!(outcomes.into_result().unwrap_err().end, End::TimedOut);
+        if shown && pulls == 4 {
+            return;
+        }
+        timeout *= 2;
+        assert!(timeout < HOUR);
+    }
 }
 
 #[test]

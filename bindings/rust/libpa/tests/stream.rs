@@ -88,6 +88,21 @@ fn an_endless_source_is_pulled_no_further_than_the_window() {
 }
 
 #[test]
+fn of_a_million_items_no_more_are_there_than_the_window_holds() {
+    let alive = common::Alive::default();
+    let made = alive.clone();
+    let rows = (0..1_000_000).map(move |_| made.one());
+    let (mut most, mut count) = (0, 0);
+    for outcome in Options::new().window(100).ordered(true).stream(rows, |row, _| Ok::<_, Infallible>(row.clone())).unwrap() {
+        most = most.max(alive.count());
+        drop(outcome.unwrap().result.unwrap());
+        count += 1;
+    }
+    assert_eq!((count, alive.count()), (1_000_000, 0));
+    assert!(most <= 200, "{most}"); // rows and values
+}
+
+#[test]
 fn what_a_source_fails_with_comes_after_what_was_done() {
     let rows = (0..10).map(Ok).chain([Err("the disk is gone")]);
     let mut stream = Options::new().ordered(true).stream(fallible(rows), square).unwrap();
