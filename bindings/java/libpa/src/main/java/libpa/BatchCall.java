@@ -67,9 +67,10 @@ public final class BatchCall<R> extends Call {
     if (got == answers.length) {
       int position = 0;
       for (R value : returned) {
-        if (answers[position] == null) ok(position, value);
+        if (position < got && answers[position] == null) ok(position, value);
         position++;
       }
+      if (position != got) failed(new IllegalStateException("a list of " + got + " values had " + position));
     } else if (Arrays.stream(answers).anyMatch(Objects::isNull)) { // which item is each value of? nobody knows
       failed(new IllegalStateException("the batch function returned " + got + " values for " + answers.length + " items"));
     }

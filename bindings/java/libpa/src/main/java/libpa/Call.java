@@ -13,6 +13,8 @@ public class Call {
   int attempt;
   /** On the clock of System.nanoTime; only looked at with an item timeout. */
   long started;
+  /** Who runs a lease, and holds the job; null otherwise. Others who ask have kept a call that is not theirs any more. */
+  Thread thread;
 
   Call(Run run) {
     this.run = run;
@@ -43,7 +45,8 @@ public class Call {
    * @return true once it is time to give up
    */
   public boolean stopped() {
-    return run.isOver() || late(System.nanoTime());
+    final boolean over = thread == Thread.currentThread() ? run.isOver() : run.isOverOrDropped();
+    return over || late(System.nanoTime());
   }
 
   /**
@@ -73,7 +76,4 @@ public class Call {
     return run.itemTimeoutNanos >= 0 && now - started >= run.itemTimeoutNanos;
   }
 
-  final boolean runIsOver() {
-    return run.isOver();
-  }
 }

@@ -25,19 +25,19 @@ final class Failures {
   /** What the server asked for, in nanoseconds; -1: nothing. Looks through wrappers, such as CompletionException. */
   static long serverWait(Throwable error) {
     int depth = 0;
-    for (Throwable cause = error; cause != null && depth < 16; cause = cause.getCause(), depth++)
-      if (cause instanceof RetryAfter asking) return serverWait(asking, error);
+    try {
+      for (Throwable cause = error; cause != null && depth < 16; cause = cause.getCause(), depth++)
+        if (cause instanceof RetryAfter asking) return serverWait(asking);
+    } catch (Throwable ofGetter) { // an exception of the user's, asked by a method of his
+      if (isFatal(ofGetter)) throw ofGetter;
+      suppress(error, ofGetter);
+    }
     return -1;
   }
 
-  private static long serverWait(RetryAfter asking, Throwable error) {
-    try {
-      final java.time.Duration wait = asking.retryAfter();
-      return wait == null || wait.isNegative() ? -1 : Nanos.of(wait);
-    } catch (RuntimeException ofGetter) {
-      suppress(error, ofGetter);
-      return -1;
-    }
+  private static long serverWait(RetryAfter asking) {
+    final java.time.Duration wait = asking.retryAfter();
+    return wait == null || wait.isNegative() ? -1 : Nanos.of(wait);
   }
 
   /** Throws it again, whatever it is: it was thrown by code that was allowed to. */

@@ -41,6 +41,11 @@ final class Lease extends Struct {
     return (int) bytes.getLong(palowConstants.LEASE_COUNT);
   }
 
+  /** Of inputs that may be pulled there can be more. */
+  long longCount() {
+    return bytes.getLong(palowConstants.LEASE_COUNT);
+  }
+
   long cookie() {
     return bytes.getLong(palowConstants.LEASE_COOKIE);
   }

@@ -69,6 +69,10 @@ final class MapRun extends Run {
       final int takers = Math.max(1, Math.min(settings.workers(), slab.values.length));
       start(helpedByCaller() ? takers - 1 : takers);
       if (helpedByCaller()) interrupted |= help();
+    } catch (Throwable error) {
+      awaitWorkers();
+      drop();
+      throw error;
     } finally {
       interrupted |= awaitWorkers();
       if (interrupted) Thread.currentThread().interrupt();

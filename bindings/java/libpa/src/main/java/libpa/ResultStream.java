@@ -1,6 +1,7 @@
 package libpa;
 
 import java.lang.ref.Cleaner;
+import java.lang.ref.Reference;
 import java.time.Duration;
 import java.util.Iterator;
 import java.util.Optional;
@@ -53,7 +54,11 @@ public final class ResultStream<R> implements Iterable<ItemResult<R>>, AutoClose
     return new Iterator<>() {
       @Override
       public boolean hasNext() {
-        return run.hasNext(); // through this object, so that the stream is reachable while it is walked
+        try {
+          return run.hasNext();
+        } finally {
+          Reference.reachabilityFence(ResultStream.this); // or it might be closed while it is walked
+        }
       }
 
       @Override
@@ -61,7 +66,7 @@ public final class ResultStream<R> implements Iterable<ItemResult<R>>, AutoClose
         try {
           return run.next();
         } finally {
-          java.lang.ref.Reference.reachabilityFence(ResultStream.this);
+          Reference.reachabilityFence(ResultStream.this);
         }
       }
     };
@@ -84,7 +89,11 @@ public final class ResultStream<R> implements Iterable<ItemResult<R>>, AutoClose
    * @return empty if nothing came, or the stream is over: then {@link #end} is there
    */
   public Optional<ItemResult<R>> poll(Duration timeout) {
-    return Optional.ofNullable(run.poll(Nanos.of(timeout)));
+    try {
+      return Optional.ofNullable(run.poll(Math.max(0, Nanos.of(timeout))));
+    } finally {
+      Reference.reachabilityFence(this);
+    }
   }
 
   /**
@@ -105,7 +114,8 @@ public final class ResultStream<R> implements Iterable<ItemResult<R>>, AutoClose
     return run.batchSize;
   }
 
-  /** Ends the stream: what is queued never starts, the source is not touched again, calls that are running are waited for. */
+  /** Ends the stream: what is queued never starts, the source is not touched again, calls that are running are waited for: by
+   * who walks it, where a call of the stream itself closes it. */
   @Override
   public void close() {
     run.close();

@@ -126,7 +126,8 @@ public final class Retry {
     if (predicate == null) return true;
     try {
       return predicate.test(error);
-    } catch (RuntimeException | StackOverflowError | AssertionError ofPredicate) {
+    } catch (Throwable ofPredicate) {
+      if (Failures.isFatal(ofPredicate)) throw ofPredicate;
       Failures.suppress(error, ofPredicate);
       return false;
     }

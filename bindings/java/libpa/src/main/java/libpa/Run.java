@@ -172,7 +172,7 @@ abstract class Run {
     if (unstarted.get() == 0 || takers.sleepers() > 0) return;
     try {
       startNext();
-    } catch (OutOfMemoryError noThread) {
+    } catch (Throwable noThread) { // those who are there do the work
       unstarted.set(0);
     }
   }
@@ -299,10 +299,24 @@ abstract class Run {
 
   /** Only for those who hold the job. */
   final boolean isOver() {
+    return mustEnd() || palow.pa_job_end(job) != palowConstants.PA_END_NONE;
+  }
+
+  /** For anybody, at any time: the job may be gone. */
+  final boolean isOverOrDropped() {
+    if (mustEnd()) return true;
+    life.lock();
+    try {
+      return dropped || palow.pa_job_end(job) != palowConstants.PA_END_NONE;
+    } finally {
+      life.unlock();
+    }
+  }
+
+  private boolean mustEnd() {
     return stopping
         || (hasDeadline && System.nanoTime() - deadline >= 0)
-        || (settings.stop != null && settings.stop.requested())
-        || palow.pa_job_end(job) != palowConstants.PA_END_NONE;
+        || (settings.stop != null && settings.stop.requested());
   }
 
   final long timeLeft(long now) {

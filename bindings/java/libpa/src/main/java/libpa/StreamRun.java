@@ -3,7 +3,7 @@ package libpa;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Collections;
+import java.util.Comparator;
 import java.util.Iterator;
 import java.util.List;
 import java.util.NoSuchElementException;
@@ -18,6 +18,8 @@ import libpa.low.palowConstants;
  */
 final class StreamRun<R> extends Run implements Iterator<ItemResult<R>> {
   private static final int MOST_AT_ONCE = 1 << 16;
+  /** A call is never given what was supplied at different times. */
+  private static final int MOST_IN_A_BATCH = 1 << 20;
   /** An iterator that is slow is asked no further than this ahead of those who wait for its items. */
   private static final long PULL_NANOS = 15_000;
 
@@ -88,7 +90,7 @@ final class StreamRun<R> extends Run implements Iterator<ItemResult<R>> {
   @Override
   int pull(Worker worker) {
     final Lease lease = worker.lease();
-    final int most = Math.min(MOST_AT_ONCE, lease.count());
+    final int most = (int) Math.min(body.isBatch() ? MOST_IN_A_BATCH : MOST_AT_ONCE, lease.longCount());
     if (sourceError != null) {
       breakOff(RunFailedException.Part.SOURCE, sourceError);
       return palow.pa_job_supply(job, lease.address, 0, 1);
@@ -186,6 +188,7 @@ final class StreamRun<R> extends Run implements Iterator<ItemResult<R>> {
   /** Waits for it. False when it did not come in time, or the stream is over. */
   private boolean nextChunk(long nanos) {
     final long began = System.nanoTime();
+    if (inlineWorker != null && Worker.isWithin(this)) throw new IllegalStateException("a function walks the stream that it is of");
     release();
     while (!closing) {
       final long seen = owner.epoch();
@@ -214,7 +217,14 @@ final class StreamRun<R> extends Run implements Iterator<ItemResult<R>> {
       if (inlineWorker != null) workInline();
       else await(seen, left);
     }
+    endNow();
     return false;
+  }
+
+  private void endNow() {
+    if (finished) return;
+    palow.pa_job_close(job);
+    finish();
   }
 
   private void await(long seen, long nanos) {
@@ -234,7 +244,7 @@ final class StreamRun<R> extends Run implements Iterator<ItemResult<R>> {
       interrupted = true;
       stop();
     }
-    inlineWorker.turn();
+    if (!inlineWorker.turnInline() && fatal() != null) palow.pa_job_close(job); // what it held is not done, or it would be run again
     interrupted |= inlineWorker.takeInterrupt();
   }
 
@@ -319,11 +329,10 @@ final class StreamRun<R> extends Run implements Iterator<ItemResult<R>> {
   void close() {
     closing = true;
     if (!finished) stop();
+    if (Worker.isWithin(this)) return; // who walks it sees to the rest
     owning.lock();
     try {
-      if (finished) return;
-      palow.pa_job_close(job);
-      finish();
+      endNow();
     } finally {
       owning.unlock();
       next = null;
@@ -361,7 +370,7 @@ final class StreamRun<R> extends Run implements Iterator<ItemResult<R>> {
       if (interrupted) Thread.currentThread().interrupt();
     }
     all.addAll(leftovers);
-    final Results<R> results = new Results<>(new Collected<>(inOrder(all)), end(), isOk(all), batchSize);
+    final Results<R> results = new Results<>(inOrder(all), end(), isOk(all), batchSize);
     check(results);
     return results;
   }
@@ -371,37 +380,27 @@ final class StreamRun<R> extends Run implements Iterator<ItemResult<R>> {
   }
 
   /** By index; what a run that ended early was not asked for by then has an outcome, too. */
-  private List<ItemResult<R>> inOrder(List<ItemResult<R>> all) {
-    final int size = (int) (end() == End.COMPLETED ? all.size() : Math.max(hint, all.size()));
-    final List<ItemResult<R>> ordered = new ArrayList<>(Collections.nCopies(size, null));
-    for (ItemResult<R> result : all) ordered.set((int) result.index(), result);
-    for (int i = 0; i < size; i++)
-      if (ordered.get(i) == null) {
-        final ItemState state = unrun();
-        ordered.set(i, new ItemResult<>(i, state, null, state.notDone(), 0, Duration.ZERO, null));
-      }
-    return ordered;
+  private Collected<R> inOrder(List<ItemResult<R>> all) {
+    final long size = end() == End.COMPLETED ? all.size() : Math.max(hint, all.size());
+    all.sort(Comparator.comparingLong(ItemResult::index));
+    return new Collected<>(all, (int) Math.min(size, Integer.MAX_VALUE), unrun());
   }
 
-  private record Collected<R>(List<ItemResult<R>> all) implements Results.Outcomes<R> {
-    @Override
-    public int size() {
-      return all.size();
-    }
-
+  /** Inputs that were never pulled are no more than a number: the hint may be any. */
+  private record Collected<R>(List<ItemResult<R>> all, int size, ItemState unseen) implements Results.Outcomes<R> {
     @Override
     public ItemState state(int index) {
-      return all.get(index).state();
+      return index < all.size() ? all.get(index).state() : unseen;
     }
 
     @Override
     public R value(int index) {
-      return all.get(index).value();
+      return index < all.size() ? all.get(index).value() : null;
     }
 
     @Override
     public ItemResult<R> get(int index) {
-      return all.get(index);
+      return index < all.size() ? all.get(index) : new ItemResult<>(index, unseen, null, unseen.notDone(), 0, Duration.ZERO, null);
     }
   }
 }

@@ -29,7 +29,15 @@ final class Worker implements Runnable {
   /** Of the array map: how long items took. */
   final Durations durations = new Durations();
 
+  /** Those that are running on this thread; maps may nest. */
+  private static final ThreadLocal<Worker> CURRENT = new ThreadLocal<>();
+
+  private Worker outer;
   private boolean begun;
+  /** All of the lease was run, and the job is told when it is asked for the next one. */
+  private boolean isComplete;
+  /** Goes because enough others sleep. */
+  private boolean isSurplus;
   /** Until it is told that the job is over: from then on the job may be gone. */
   private boolean holdsJob = true;
   private int block = 1;
@@ -54,10 +62,15 @@ final class Worker implements Runnable {
 
   @Override
   public void run() {
+    enter();
     try {
       for (boolean goesOn = true; goesOn; ) goesOn = turn();
     } finally {
-      finish();
+      try {
+        finish();
+      } finally {
+        exit();
+      }
     }
   }
 
@@ -68,12 +81,38 @@ final class Worker implements Runnable {
     return was;
   }
 
+  /** Whether this thread is in code that a run calls: waiting for its workers would be waiting for itself. */
+  static boolean isWithin(Run run) {
+    for (Worker worker = CURRENT.get(); worker != null; worker = worker.outer) if (worker.run == run) return true;
+    return false;
+  }
+
+  private void enter() {
+    outer = CURRENT.get();
+    CURRENT.set(this);
+    call.thread = Thread.currentThread();
+  }
+
+  private void exit() {
+    call.thread = null;
+    if (outer == null) CURRENT.remove();
+    else CURRENT.set(outer);
+  }
+
   /** Looks for work once, and does it, or sleeps. Returns false when there will be none any more. */
-  boolean turn() {
+  boolean turnInline() {
+    enter();
+    try {
+      return turn();
+    } finally {
+      exit();
+    }
+  }
+
+  private boolean turn() {
     try {
       long seen = run.takers.epoch();
-      int status = palow.pa_job_take(run.job, lease.address);
-      run.passOn(lease);
+      int status = take();
       while (status == palowConstants.PA_STATUS_PULL) {
         seen = run.takers.epoch();
         status = run.pull(this);
@@ -82,7 +121,8 @@ final class Worker implements Runnable {
       switch (status) {
         case palowConstants.PA_STATUS_OK -> runLease();
         case palowConstants.PA_STATUS_AGAIN -> {
-          if (!isCaller && run.isTooMany()) return false;
+          isSurplus = !isCaller && run.takers.epoch() == seen && run.isTooMany();
+          if (isSurplus) return false;
           park(seen);
         }
         case palowConstants.PA_STATUS_STOPPED -> {}
@@ -99,15 +139,30 @@ final class Worker implements Runnable {
     return true;
   }
 
+  private int take() {
+    final boolean hadLease = isComplete;
+    isComplete = false;
+    final int status =
+        hadLease ? palow.complete_and_take(run.job, lease.address) : palow.pa_job_take(run.job, lease.address);
+    run.passOn(lease);
+    return status;
+  }
+
   /** After the last turn, on the thread that made it. */
   void finish() {
     if (holdsJob) {
+      if (isComplete) complete(lease.count());
       palow.pa_job_leave(run.job, lease.address);
-      run.passOn(lease);
+      // Nobody needs to be woken in place of one who goes because others sleep: what was to wake it would have woken one of these.
+      if (!isSurplus) run.passOn(lease);
     }
+    call.thread = null; // the job may be gone from now on
     lease.recycle();
-    if (begun && run.settings.workerStop != null) stopWorker();
-    run.left();
+    try {
+      if (begun && run.settings.workerStop != null) stopWorker();
+    } finally {
+      run.left();
+    }
   }
 
   private void stopWorker() {
@@ -161,7 +216,8 @@ final class Worker implements Runnable {
     return true;
   }
 
-  private void runItems(Run.Slab slab, int from, int to) {
+  private void runItems(Run.Slab slab, int from, int end) {
+    int to = end;
     final boolean timed = run.itemTimeoutNanos >= 0;
     int settled = from; // what lies before it is known to the job
     int at = from;
@@ -187,13 +243,14 @@ final class Worker implements Runnable {
       if (at < to && (now - since > STEP_NANOS || run.isStopping())) {
         if (!run.isStream()) durations.add(slab.first + settled, at - settled, now - since);
         if (!step(at - settled)) return;
+        to = at + lease.count(); // others may have been given some of it
         settled = at;
         blockBegan = since = System.nanoTime();
       }
     }
     if (lease.attempt() > 1 && settled < to) succeededAtLast(slab.first + settled, blockBegan);
     else if (!run.isStream()) durations.add(slab.first + settled, to - settled, blockBegan - since);
-    complete(to - settled);
+    completeAll();
   }
 
   /** So that a block takes about as long as it should, whatever an item costs. */
@@ -226,7 +283,7 @@ final class Worker implements Runnable {
     }
     if (lease.attempt() > 1 && settled < to) succeededAtLast(slab.first + settled, now);
     else if (!run.isStream()) durations.addEach(slab.first + settled, to - settled, now - began);
-    complete(to - settled);
+    completeAll();
   }
 
   /** An item that is tried again is leased alone. */
@@ -244,6 +301,12 @@ final class Worker implements Runnable {
     final int status = palow.pa_job_step(run.job, lease.address, done);
     run.passOn(lease);
     return status == palowConstants.PA_STATUS_OK;
+  }
+
+  /** Of what is left of the lease. Who works for himself alone asks for no other one before he has seen what came of this. */
+  private void completeAll() {
+    if (run.settings.inline) complete(lease.count());
+    else isComplete = true;
   }
 
   private void complete(int done) {

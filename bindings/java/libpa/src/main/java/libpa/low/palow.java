@@ -331,6 +331,10 @@ public class palow implements palowConstants {
     palowJNI.stop_drop(stop);
   }
 
+  public static int complete_and_take(long job, long lease) {
+    return palowJNI.complete_and_take(job, lease);
+  }
+
   public static long address_of(java.nio.ByteBuffer direct_buffer) { return palowJNI.address_of(direct_buffer); }
 
 }

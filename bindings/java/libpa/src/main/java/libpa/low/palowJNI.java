@@ -92,6 +92,7 @@ public class palowJNI {
   public final static native void limiter_drop(long jarg1);
   public final static native long stop_new(long jarg1);
   public final static native void stop_drop(long jarg1);
+  public final static native int complete_and_take(long jarg1, long jarg2);
   public final static native long address_of(java.nio.ByteBuffer jarg1);
   public final static native int SIZEOF_OPTIONS_get();
   public final static native int SIZEOF_RATE_get();
