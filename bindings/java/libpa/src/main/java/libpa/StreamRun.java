@@ -234,7 +234,12 @@ final class StreamRun<R> extends Run implements Iterator<ItemResult<R>> {
       interrupted = true;
       stop();
     }
-    inlineWorker.turn();
+    helpedBy(Thread.currentThread());
+    try {
+      inlineWorker.turn();
+    } finally {
+      helpedBy(null);
+    }
     interrupted |= inlineWorker.takeInterrupt();
   }
 
