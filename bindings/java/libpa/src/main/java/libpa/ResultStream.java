@@ -53,7 +53,11 @@ public final class ResultStream<R> implements Iterable<ItemResult<R>>, AutoClose
     return new Iterator<>() {
       @Override
       public boolean hasNext() {
-        return run.hasNext(); // through this object, so that the stream is reachable while it is walked
+        try {
+          return run.hasNext();
+        } finally {
+          java.lang.ref.Reference.reachabilityFence(ResultStream.this); // one that is walked is not abandoned
+        }
       }
 
       @Override
