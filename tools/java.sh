@@ -3,7 +3,7 @@
 # shellcheck disable=SC2154
 
 need_java() {
-  need default-jdk-headless maven
+  need default-jdk-headless maven make # make is for CMake, which the build of the natives calls
   trust_what_the_system_trusts
 }
 
@@ -84,9 +84,44 @@ test_jars() {
   fi
 }
 
+# The first block of language $1 in docs/java.md whose lines match $2.
+block_of_page() { # LANGUAGE PATTERN
+  awk -v fence="\`\`\`$1" -v pattern="$2" '
+    /^```/ && inside { if (wanted && found) { printf "%s", block; exit }; inside = 0; next }
+    /^```/ { inside = 1; wanted = $0 == fence; found = 0; block = ""; next }
+    inside { block = block $0 "\n"; if ($0 ~ pattern) found = 1 }
+  ' "$root/docs/java.md"
+}
+
+# What docs/java.md says from a clone to a program: its commands, in a copy of the sources and a home of its own, and its program in an
+# empty folder. The cache of natives would be that of the user.
+test_first_program() {
+  local folder=$root/build/java-page printed
+  say "Java: install and first program of docs/java.md"
+  rm -rf "${folder:?}/home" "${folder:?}/empty"
+  mkdir -p "$folder/clone" "$folder/home" "$folder/empty"
+  (cd "$root" && git ls-files -z --cached --others --exclude-standard | tar --null -T - -cf - 2>/dev/null) | tar -C "$folder/clone" -xf -
+  block_of_page sh 'cmake --install' >"$folder/install.sh"
+  block_of_page sh 'First.java' >"$folder/first.sh"
+  block_of_page java 'public class First' >"$folder/empty/First.java"
+  block_of_page '' 'COMPLETED' >"$folder/printed"
+  if (cd "$folder/clone" && as_newcomer sh -e "$folder/install.sh") >"$(log_file java-install)" 2>&1 &&
+    printed=$(cd "$folder/empty" && as_newcomer sh -e "$folder/first.sh") &&
+    [ -n "$printed" ] && diff <(echo "$printed") "$folder/printed"; then
+    count "java, page" 1 0
+  else
+    count "java, page" 0 1 "see $(log_file java-install)"
+  fi
+}
+
+as_newcomer() { # COMMAND...; `folder` is of the caller
+  env -u PKG_CONFIG_PATH -u LD_LIBRARY_PATH -u CLASSPATH "HOME=$folder/home" "XDG_CACHE_HOME=$folder/home/.cache" "$@"
+}
+
 test_java() {
   local java
   test_javadoc
+  test_first_program
   test_java_on java "$(command -v java)"
   while read -r java; do
     test_java_on "java $(java_version "$java")" "$java" "-Dlibpa.test.args=-Xcheck:jni --enable-native-access=ALL-UNNAMED"

@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
+import java.util.Objects;
 
 /** The user's function, in one of its three forms. */
 abstract class Body {
@@ -19,17 +20,17 @@ abstract class Body {
 
   @SuppressWarnings("unchecked")
   static Body ofItem(Fn<?, ?> fn) {
-    return new OfItem((Fn<Object, Object>) fn);
+    return new OfItem((Fn<Object, Object>) Objects.requireNonNull(fn, "fn"));
   }
 
   @SuppressWarnings("unchecked")
   static Body ofCall(CallFn<?, ?> fn) {
-    return new OfCall((CallFn<Object, Object>) fn);
+    return new OfCall((CallFn<Object, Object>) Objects.requireNonNull(fn, "fn"));
   }
 
   @SuppressWarnings("unchecked")
   static Body ofBatch(BatchFn<?, ?> fn) {
-    return new OfBatch((BatchFn<Object, Object>) fn);
+    return new OfBatch((BatchFn<Object, Object>) Objects.requireNonNull(fn, "fn"));
   }
 
   private static final class OfItem extends Body {

@@ -90,7 +90,12 @@ final class MapRun extends Run {
   private boolean help() {
     enter();
     final Worker worker = worker(true);
-    worker.run();
+    helpedBy(Thread.currentThread());
+    try {
+      worker.run();
+    } finally {
+      helpedBy(null);
+    }
     return worker.takeInterrupt();
   }
 

@@ -57,7 +57,7 @@ public final class ResultStream<R> implements Iterable<ItemResult<R>>, AutoClose
         try {
           return run.hasNext();
         } finally {
-          Reference.reachabilityFence(ResultStream.this); // or it might be closed while it is walked
+          Reference.reachabilityFence(ResultStream.this); // one that is walked is not abandoned
         }
       }
 

@@ -83,6 +83,8 @@ abstract class Run {
   private final AtomicReference<Breach> breach = new AtomicReference<>();
   private final AtomicReference<Throwable> fatal = new AtomicReference<>();
   private volatile boolean stopping;
+  /** The calling thread while it runs items: nobody is there to hear an interrupt but the calls, which look at {@link Call#stopped}. */
+  private volatile Thread helper;
   /** A stop may come from anywhere, at any time. */
   private final ReentrantLock life = new ReentrantLock();
 
@@ -161,7 +163,7 @@ abstract class Run {
       for (int i = 0; i < most && !exhausted && !enough; i++) startNext();
     } catch (Throwable none) {
       unstarted.set(0);
-      if (isBusy() || helpedByCaller()) return; // there are others to do the work
+      if (isBusy() || exhausted || helpedByCaller()) return; // there are others to do the work, or have done it
       stop();
       throw none;
     }
@@ -297,6 +299,19 @@ abstract class Run {
     return breach.get();
   }
 
+  /** Whoever runs items from now on as the calling thread; null: it has gone. */
+  final void helpedBy(Thread thread) {
+    helper = thread;
+  }
+
+  /** It stays interrupted: the thread takes that up itself, behind its lease. */
+  private boolean isHelperInterrupted() {
+    final Thread thread = helper;
+    if (thread == null || !thread.isInterrupted()) return false;
+    stop();
+    return true;
+  }
+
   /** Only for those who hold the job. */
   final boolean isOver() {
     return mustEnd() || palow.pa_job_end(job) != palowConstants.PA_END_NONE;
@@ -315,6 +330,7 @@ abstract class Run {
 
   private boolean mustEnd() {
     return stopping
+        || isHelperInterrupted()
         || (hasDeadline && System.nanoTime() - deadline >= 0)
         || (settings.stop != null && settings.stop.requested());
   }

@@ -86,6 +86,8 @@ final class Settings implements Cloneable {
       palow.pa_batch_linger_ns_set(batchAt, Nanos.of(linger));
     }
     if (limiter != null) palow.pa_options_limiter_set(at, limiter.handle);
+    // Zero is "no limit" in C; here that is no rate, and a rate of nothing a mistake.
+    if (rate != null && rate.count() == 0) throw new IllegalArgumentException("options.rate.count must be finite and > 0, got 0");
     if (rate != null) rate.write(palow.pa_options_rate_get(at));
     palow.pa_options_rate_cost_set(at, rateCost);
     retry.write(palow.pa_options_retry_get(at));

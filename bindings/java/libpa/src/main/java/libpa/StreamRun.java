@@ -244,7 +244,12 @@ final class StreamRun<R> extends Run implements Iterator<ItemResult<R>> {
       interrupted = true;
       stop();
     }
-    if (!inlineWorker.turnInline() && fatal() != null) palow.pa_job_close(job); // what it held is not done, or it would be run again
+    helpedBy(Thread.currentThread());
+    try {
+      if (!inlineWorker.turnInline() && fatal() != null) palow.pa_job_close(job); // what it held is not done, or it would be run again
+    } finally {
+      helpedBy(null);
+    }
     interrupted |= inlineWorker.takeInterrupt();
   }
 

@@ -94,6 +94,52 @@ class EndsTest {
   }
 
   @Test
+  void anInterruptIsSeenByCallsThatOnlyLookAtTheCall() throws InterruptedException {
+    final Options two = Parallel.workers(2);
+    final Options inline = Parallel.workers(1).inline(true);
+    for (Options options : List.of(two, inline, inline.onProgress((done, total) -> {}))) {
+      final CountDownLatch running = new CountDownLatch(options == two ? 2 : 1);
+      final CompletableFuture<Results<Integer>> results = new CompletableFuture<>();
+      final Thread caller = new Thread(() -> results.complete(options.runWithCall(numbers(10), (x, call) -> {
+        running.countDown();
+        while (!call.stopped()) Thread.onSpinWait(); // the calling thread is in here as well, and nothing in here hears an interrupt
+        return x;
+      })));
+      caller.start();
+      running.await();
+      caller.interrupt();
+      assertEquals(End.CANCELLED, results.join().end());
+      caller.join();
+    }
+  }
+
+  @Test
+  void aStopInsideAKeyFunctionLeavesItsItemItsKey() {
+    final StopToken stop = new StopToken();
+    final AtomicInteger calls = new AtomicInteger();
+    final Results<Integer> results = Parallel.workers(1).inline(true).stop(stop).itemKey((Integer x) -> {
+      if (x == 2) stop.request();
+      return "key " + x;
+    }).run(List.of(2, 3), x -> calls.incrementAndGet());
+    assertEquals(End.CANCELLED, results.end());
+    assertEquals(0, calls.get());
+    assertEquals("key 2", results.get(0).key());
+    assertEquals(ItemState.CANCELLED, results.get(0).state());
+  }
+
+  @Test
+  void aRunEndsOnceHoweverManyReasonsThereAre() {
+    final Results<Integer> results = Parallel.workers(2).maxErrors(1).timeout(Duration.ofMillis(1)).runWithCall(numbers(100), (x, call) -> {
+      while (!call.remaining().orElseThrow().isZero()) Thread.onSpinWait();
+      throw new Exception("too late, and too many");
+    });
+    assertTrue(results.end() == End.ABORTED || results.end() == End.TIMED_OUT);
+    final ItemState unrun = results.end() == End.ABORTED ? ItemState.ABORTED : ItemState.TIMED_OUT;
+    assertEquals(100, results.size());
+    assertTrue(results.failures().stream().allMatch(failure -> failure.state() == ItemState.FAILED || failure.state() == unrun));
+  }
+
+  @Test
   void oneThatIsInterruptedAlreadyRunsNothing() {
     final AtomicInteger calls = new AtomicInteger();
     Thread.currentThread().interrupt();
@@ -181,6 +227,11 @@ class EndsTest {
     assertEquals(2, results.stream().filter(result -> result.attempts() == 1).count(), "those that run have an attempt");
     release.countDown();
     quiescent.await();
+  }
+
+  @Test
+  void theExitOfTheJvmWaitsForNoThreadOfLibpa() {
+    assertEquals(List.of(true, true), Parallel.async(List.of(1, 2), x -> Thread.currentThread().isDaemon()).join().values());
   }
 
   @Test

@@ -105,6 +105,23 @@ class ErrorsTest {
   }
 
   @Test
+  void aRateOfNothingIsRefusedAndNotTakenForNoLimit() {
+    final AtomicInteger calls = new AtomicInteger();
+    final IllegalArgumentException thrown = assertThrows(
+        IllegalArgumentException.class, () -> Parallel.options().rate(Rate.perSecond(0)).map(numbers(3), x -> calls.incrementAndGet()));
+    assertEquals("options.rate.count must be finite and > 0, got 0", thrown.getMessage());
+    assertEquals(0, calls.get());
+  }
+
+  @Test
+  void aMissingFunctionIsRefusedAndDoesNotFailTheItems() {
+    assertThrows(NullPointerException.class, () -> Parallel.run(numbers(3), (Fn<Integer, Integer>) null));
+    assertThrows(NullPointerException.class, () -> Parallel.options().runWithCall(numbers(3), (CallFn<Integer, Integer>) null));
+    assertThrows(NullPointerException.class, () -> Parallel.mapBatch(numbers(3), (BatchFn<Integer, Integer>) null));
+    assertThrows(NullPointerException.class, () -> Parallel.stream(numbers(3), (Fn<Integer, Integer>) null));
+  }
+
+  @Test
   void whatASourceThrowsIsTheCauseAndWhatWasDoneIsKept() {
     final IllegalStateException cause = new IllegalStateException("the file is gone");
     final RunFailedException thrown = assertThrows(RunFailedException.class, () -> Parallel.workers(2).run(() -> failing(5, cause), (Integer x) -> x));
@@ -112,6 +129,24 @@ class ErrorsTest {
     assertSame(cause, thrown.getCause());
     assertEquals(5, thrown.results().size());
     assertEquals(End.FAILED, thrown.results().end());
+  }
+
+  @Test
+  void aSourceThatTimesOutItselfIsNoRunThatTimedOut() {
+    final RuntimeException cause = new RuntimeException(new TimeoutException("the cursor waited too long"));
+    final RunFailedException thrown = assertThrows(
+        RunFailedException.class, () -> Parallel.workers(2).timeout(Duration.ofHours(1)).run(() -> failing(2, cause), (Integer x) -> x));
+    assertSame(cause, thrown.getCause());
+    assertEquals(End.FAILED, thrown.results().end());
+  }
+
+  @Test
+  void aSecondRunTakesWhatFailed() {
+    final List<String> inputs = List.of("1", "2a", "3", "4a");
+    final Results<Integer> first = Parallel.run(inputs, Integer::parseInt);
+    final List<String> failed = first.failures().stream().map(failure -> inputs.get((int) failure.index())).toList();
+    assertEquals(List.of("2a", "4a"), failed);
+    assertEquals(List.of(2, 4), Parallel.map(failed, text -> Integer.parseInt(text.replace("a", ""))));
   }
 
   static Iterator<Integer> failing(int after, RuntimeException error) {

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -205,6 +206,27 @@ class MapTest {
     final List<String> names = Parallel.workers(2).threads(task -> new Thread(task, "mine-" + made.incrementAndGet())).map(numbers(100), x -> Thread.currentThread().getName());
     assertTrue(names.stream().allMatch(name -> name.startsWith("mine-")));
     assertEquals(2, made.get());
+  }
+
+  @Test
+  void whereNoMoreThreadsCanBeMadeThoseThatAreThereDoItAll() {
+    final CountDownLatch refused = new CountDownLatch(1);
+    final AtomicInteger made = new AtomicInteger();
+    final Options options = Parallel.workers(4).threads(action -> {
+      if (made.incrementAndGet() == 1) return new Thread(action);
+      refused.countDown();
+      throw new OutOfMemoryError("unable to create native thread");
+    });
+    assertEquals(numbers(100), options.map(numbers(100), x -> {
+      refused.await();
+      return x;
+    }));
+  }
+
+  @Test
+  void resultsSayInWordsHowManyThereAreAndHowTheyEnded() {
+    assertEquals("Results[2 items, ok]", Parallel.run(numbers(2), x -> x).toString());
+    assertEquals("Results[2 items, TIMED_OUT, 2 without a value]", Parallel.options().timeout(Duration.ZERO).run(numbers(2), x -> x).toString());
   }
 
   @Test
