@@ -18,58 +18,76 @@ func From[T any](items []T) Source[T] {
 }
 
 // FromSeq is a source of the items of an iterator: one at a time, because the next one may depend on what became of the last. Where
-// items are cheap and many, [FromChunks] costs less. The iterator is run by the goroutines of the run, one at a time; when the run
-// ends early its yield returns false. A panic of it ends the run, and is that of the call, as a [*PanicError].
+// items are cheap and many, [FromChunks] costs less. The iterator runs on a goroutine of its own, while an item is wanted; when the
+// run ends early its yield returns false. A panic of it ends the run, and is that of the call, as a [*PanicError].
 func FromSeq[T any](items iter.Seq[T]) Source[T] {
+	if items == nil {
+		return Source[T]{} // the call refuses it
+	}
 	return Source[T]{pull: func() (func(int) ([]T, error), func()) {
-		next, stop := iter.Pull(items)
+		p := newPuller(items)
 		var one [1]T
 		return func(int) ([]T, error) {
-			item, more := next()
+			item, more, err := p.next()
 			if !more {
-				return nil, nil
+				return nil, err
 			}
 			one[0] = item
 			return one[:], nil
-		}, stop
+		}, p.stop
 	}}
 }
 
 // FromSeq2 is [FromSeq] for an iterator that may fail: the first error that is not nil ends the run with [ErrSource], and is that
 // of the call.
 func FromSeq2[T any](items iter.Seq2[T, error]) Source[T] {
+	if items == nil {
+		return Source[T]{} // the call refuses it
+	}
 	return Source[T]{pull: func() (func(int) ([]T, error), func()) {
-		next, stop := iter.Pull2(items)
+		type pair struct {
+			item T
+			err  error
+		}
+		p := newPuller(func(yield func(pair) bool) {
+			items(func(item T, err error) bool { return yield(pair{item, err}) })
+		})
 		var one [1]T
 		return func(int) ([]T, error) {
-			item, err, more := next()
-			if !more || err != nil {
+			this, more, err := p.next()
+			if !more {
 				return nil, err
 			}
-			one[0] = item
+			if this.err != nil {
+				return nil, this.err
+			}
+			one[0] = this.item
 			return one[:], nil
-		}, stop
+		}, p.stop
 	}}
 }
 
 // FromChunks is [FromSeq] for an iterator that has several items at hand: each slice holds those that are there without waiting. It
 // is not kept beyond the next one, but its items may be.
 func FromChunks[T any](chunks iter.Seq[[]T]) Source[T] {
+	if chunks == nil {
+		return Source[T]{} // the call refuses it
+	}
 	return Source[T]{pull: func() (func(int) ([]T, error), func()) {
-		next, stop := iter.Pull(chunks)
+		p := newPuller(chunks)
 		var rest []T
 		return func(most int) ([]T, error) {
 			for len(rest) == 0 {
-				chunk, more := next()
+				chunk, more, err := p.next()
 				if !more {
-					return nil, nil
+					return nil, err
 				}
 				rest = chunk
 			}
 			now := rest[:min(most, len(rest))]
 			rest = rest[len(now):]
 			return now, nil
-		}, stop
+		}, p.stop
 	}}
 }
 
