@@ -38,7 +38,7 @@ func MapBatchFrom[T, R any](ctx context.Context, source Source[T], fn func(conte
 }
 
 func mapFrom[T, R any](ctx context.Context, source Source[T], m *mapper[T, R], options []Option) (*Results[R], error) {
-	c, err := m.configure(source, options)
+	c, err := m.configure(ctx, source, options)
 	if err != nil {
 		return nil, err
 	}
@@ -55,16 +55,19 @@ func mapFrom[T, R any](ctx context.Context, source Source[T], m *mapper[T, R], o
 	return results, results.Err()
 }
 
-func (m *mapper[T, R]) configure(source Source[T], options []Option) (*config, error) {
+func (m *mapper[T, R]) configure(ctx context.Context, source Source[T], options []Option) (*config, error) {
 	c, err := newConfig[T, R](options)
 	if err != nil {
 		return nil, err
+	}
+	if ctx == nil {
+		return nil, invalid("ctx must not be nil")
 	}
 	if m.function == nil && m.batch == nil {
 		return nil, invalid("fn must not be nil")
 	}
 	if !source.whole && source.pull == nil {
-		return nil, invalid("source must be made by From, FromSeq, FromSeq2 or FromChunks")
+		return nil, invalid("source must be made by From, FromSeq, FromSeq2 or FromChunks, of an iterator that is not nil")
 	}
 	if source.hint < 0 {
 		return nil, invalid("source.size_hint must be >= 0, got %d", source.hint)

@@ -38,7 +38,7 @@ func streamFrom[T, R any](ctx context.Context, source Source[T], fn func(context
 	batch func(context.Context, []T) ([]R, error), options []Option) iter.Seq2[Result[R], error] {
 	return func(yield func(Result[R], error) bool) {
 		m := &mapper[T, R]{function: fn, batch: batch}
-		c, err := m.configure(source, options)
+		c, err := m.configure(ctx, source, options)
 		if err != nil {
 			yield(notAnItem[R](err), err)
 			return
