@@ -86,6 +86,7 @@ test_go() {
   go_check formatted go_is_formatted
   go_check vet go_vet
   go_check staticcheck go_staticcheck
+  go_check page "$root/tests/docs/check_go_page"
   go_tests plain --
   go_tests race -- -race
   go_tests cgocheck GOEXPERIMENT=cgocheck2 --

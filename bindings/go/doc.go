@@ -30,5 +30,7 @@
 //
 // # Linking
 //
-// The package needs libpa, found by pkg-config under the name pa, and cgo.
+// The package needs cgo, and libpa, which pkg-config finds under the name pa when a program is built and the dynamic linker when it
+// starts: PKG_CONFIG_PATH, and -ldflags "-r FOLDER" or LD_LIBRARY_PATH, if it is not at a place of the system. docs/go.md has the
+// commands, also for linking it statically.
 package pa

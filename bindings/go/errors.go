@@ -115,7 +115,7 @@ func (e *notDone) Unwrap() []error {
 // A RunError says that a run did not do all that it should. It unwraps to why the run ended early, if it did, and then to an
 // [*ItemError] for each item that failed or was not done, so that [errors.Is] and [errors.As] find all of them.
 type RunError struct {
-	// End is why the run ended: [Completed] if all items were run, and some failed.
+	// End is why the run ended: [EndCompleted] if all items were run, and some failed.
 	End End
 	// Cause is why the run ended early: it matches ErrTimedOut, ErrCancelled, ErrAborted, ErrSource, ErrKey, ErrCallback or
 	// ErrWorkerStart, and holds the error of the context, or of the function that failed. nil for a run that completed.

@@ -4,8 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/signal"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
 	"time"
 
 	"example.com/libpa/pa"
@@ -53,6 +61,96 @@ func ExampleMap_errors() {
 	// Output: timed out; 2 items have no value
 }
 
+func ExampleMap_interrupt() {
+	urls := []string{"a", "b", "c"}
+	download := func(ctx context.Context, _ string) (string, error) {
+		if pa.Index(ctx) == 0 {
+			if err := syscall.Kill(syscall.Getpid(), syscall.SIGINT); err != nil { // somebody presses Ctrl-C
+				return "", err
+			}
+		}
+		<-ctx.Done()
+		return "", ctx.Err()
+	}
+
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	results, err := pa.Map(ctx, urls, download, pa.Workers(8))
+	if errors.Is(err, pa.ErrCancelled) {
+		fmt.Println("interrupted;", results.Failed(), "of", results.Len(), "have no value")
+	}
+	// Output: interrupted; 3 of 3 have no value
+}
+
+func ExampleInvalidError() {
+	ctx := context.Background()
+	urls := []string{"a"}
+
+	_, err := pa.Map(ctx, urls, fetch, pa.Workers(-1))
+	fmt.Println(err) // pa: options.workers must be 0 to 65535, got -1
+
+	// Output: pa: options.workers must be 0 to 65535, got -1
+}
+
+func ExamplePanicError() {
+	ctx := context.Background()
+	var pages map[string]string
+
+	results, err := pa.Map(ctx, []string{"a", "b"}, func(_ context.Context, url string) (int, error) {
+		if url == "b" {
+			pages[url] = "" // a bug: nobody made the map
+		}
+		return len(url), nil
+	})
+	var crashed *pa.PanicError
+	if errors.As(err, &crashed) {
+		fmt.Println(crashed) // and crashed.Stack says where
+	}
+	fmt.Println(results)
+	// Output:
+	// panic: assignment to entry in nil map
+	// 2 items, 1 failed, completed
+}
+
+func ExampleStream_leave() {
+	ctx := context.Background()
+	numbers := func(yield func(int) bool) { // without end
+		for n := 0; yield(n); n++ {
+		}
+	}
+	fits := func(_ context.Context, n int) (bool, error) { return n*n > 1_000_000, nil }
+
+	for result, err := range pa.Stream(ctx, pa.FromSeq(numbers), fits, pa.Ordered()) {
+		if err != nil {
+			fmt.Println(err)
+			break
+		}
+		if result.Value {
+			fmt.Println(result.Index)
+			break // the source is told, the calls that are running are waited for, nothing is left
+		}
+	}
+	// Output: 1001
+}
+
+func Example_withoutLibpa() {
+	ctx := context.Background()
+	urls := []string{"a", "b", "c"}
+
+	pages, errs := make([]string, len(urls)), make([]error, len(urls))
+	var all sync.WaitGroup
+	for i, url := range urls {
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			pages[i], errs[i] = fetch(ctx, url)
+		}()
+	}
+	all.Wait()
+	fmt.Println(pages, errors.Join(errs...))
+	// Output: [page at a page at b page at c] <nil>
+}
+
 func ExampleStream() {
 	ctx := context.Background()
 	lines := slices.Values(strings.Fields("3 1 2"))
@@ -87,10 +185,7 @@ func ExampleMapBatch() {
 				failed[i] = errors.New("empty row")
 			}
 		}
-		if len(failed) > 0 {
-			return ids, failed
-		}
-		return ids, nil
+		return ids, failed // an empty one says that none failed
 	}, pa.Batch(100, 0))
 	fmt.Println(results.Values(), err)
 	// Output: [1 0 1] pa: 1 of 3 items failed; the first, item 1: empty row
@@ -125,24 +220,64 @@ func ExampleUseLimiter() {
 	// 1 items, 0 failed, completed <nil>
 }
 
-type tooManyRequests struct{ wait time.Duration }
+// A statusError is what a server answered in place of a page.
+type statusError struct{ code int }
 
-func (e *tooManyRequests) Error() string { return "429" }
+func (e *statusError) Error() string { return http.StatusText(e.code) }
 
-// RetryAfter is what libpa asks an error for.
-func (e *tooManyRequests) RetryAfter() time.Duration { return e.wait }
+func get(ctx context.Context, url string) (string, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return "", err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		err = &statusError{response.StatusCode}
+		if wait, asked := pa.ParseRetryAfter(response.Header.Get("Retry-After"), time.Now()); asked {
+			err = pa.RetryAfter(err, wait) // it still is a *statusError, for errors.As
+		}
+		return "", err
+	}
+	page, err := io.ReadAll(response.Body)
+	return string(page), err
+}
+
+// worthIt says which errors another attempt may cure. Without it, a page that is not there is asked for three times.
+func worthIt(err error) bool {
+	var status *statusError
+	return !errors.As(err, &status) || status.code == http.StatusTooManyRequests || status.code >= 500
+}
 
 func ExampleRetryAfter() {
 	ctx := context.Background()
-	results, err := pa.Map(ctx, []string{"a"}, func(ctx context.Context, url string) (string, error) {
-		if pa.Attempt(ctx) == 1 {
-			wait, _ := pa.ParseRetryAfter("0.001", time.Now()) // the header of the answer
-			return "", &tooManyRequests{wait}                  // or pa.RetryAfter(err, wait)
+	var asked atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case asked.Add(1) == 1:
+			w.Header().Set("Retry-After", "0.01")
+			w.WriteHeader(http.StatusTooManyRequests)
+		case r.URL.Path == "/gone":
+			w.WriteHeader(http.StatusNotFound)
+		default:
+			fmt.Fprint(w, "page at ", r.URL.Path)
 		}
-		return fetch(ctx, url)
-	}, pa.Retry(2))
-	fmt.Println(results.At(0).Attempts(), err)
-	// Output: 2 <nil>
+	}))
+	defer server.Close()
+	urls := []string{server.URL + "/1", server.URL + "/gone", server.URL + "/3"}
+
+	results, err := pa.Map(ctx, urls, get,
+		pa.Workers(16),
+		pa.RateLimit(pa.PerSecond(100)),
+		pa.Retry(3, pa.Backoff(10*time.Millisecond), pa.RetryIf(worthIt)))
+	fmt.Printf("%q\n", results.Values())
+	fmt.Println(err)
+	// Output:
+	// ["page at /1" "" "page at /3"]
+	// pa: 1 of 3 items failed; the first, item 1: Not Found
 }
 
 func ExampleOnProgress() {
@@ -170,7 +305,7 @@ func ExampleWorkerStart() {
 	ctx := context.Background()
 	type key struct{}
 	results, err := pa.Map(ctx, []string{"a", "b"}, func(ctx context.Context, query string) (string, error) {
-		connection := ctx.Value(key{}).(string) // nobody else uses it
+		connection := ctx.Value(key{}).(string) // no other goroutine has this one
 		return connection + ": " + query, nil
 	}, pa.Workers(1),
 		pa.WorkerStart(func(ctx context.Context) (context.Context, error) {

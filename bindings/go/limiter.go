@@ -27,6 +27,14 @@ func (r Rate) low() palow.Rate {
 	return palow.Rate{Count: r.Count, PerNs: int64(r.Per), Burst: uint64(max(r.Burst, 0))}
 }
 
+// check refuses the one number that C has no room for. All other bounds are libpa's to check.
+func (r Rate) check() error {
+	if r.Burst < 0 {
+		return invalid("rate.burst must be >= 1, got %d", r.Burst)
+	}
+	return nil
+}
+
 // A Limiter is a token bucket that any number of runs and goroutines share. A token is taken just before a call starts, by every
 // attempt. All methods may be called at any time by any goroutine.
 type Limiter struct {
@@ -36,6 +44,9 @@ type Limiter struct {
 
 // NewLimiter makes a limiter. An [*InvalidError] says what is wrong with the rate.
 func NewLimiter(rate Rate) (*Limiter, error) {
+	if err := rate.check(); err != nil {
+		return nil, err
+	}
 	arguments := palow.Alloc[limiterArguments]()
 	defer palow.Free(arguments)
 	arguments.rate = rate.low()
@@ -114,6 +125,9 @@ func (l *Limiter) Pause(wait time.Duration) error {
 
 // SetRate changes the rate from now on; those who wait look again. Tokens in the bucket stay, up to the new burst.
 func (l *Limiter) SetRate(rate Rate) error {
+	if err := rate.check(); err != nil {
+		return err
+	}
 	return l.change(func(a *limiterArguments) int32 {
 		a.rate = rate.low()
 		return palow.Pa_limiter_set_rate(l.handle, &a.rate, &a.err)

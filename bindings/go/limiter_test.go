@@ -114,6 +114,9 @@ func TestWhatIsNoRateIsRefused(t *testing.T) {
 		isInvalid(t, err, "")
 	}
 	isInvalid(t, newLimiter(t, pa.PerSecond(1)).SetRate(pa.Rate{}), "")
+	_, err := pa.NewLimiter(pa.Rate{Count: 1, Per: time.Second, Burst: -3})
+	isInvalid(t, err, "got -3")
+	isInvalid(t, newLimiter(t, pa.PerSecond(1)).SetRate(pa.Rate{Count: 1, Per: time.Second, Burst: -3}), "got -3")
 }
 
 type throttled struct{ wait time.Duration }

@@ -68,7 +68,7 @@ func (m *mapper[T, R]) configure(ctx context.Context, source Source[T], options 
 		return nil, invalid("fn must not be nil")
 	}
 	if !source.whole && source.pull == nil {
-		return nil, invalid("source must be made by From, FromSeq, FromSeq2 or FromChunks")
+		return nil, invalid("source must be made by From, FromSeq, FromSeq2 or FromChunks, of an iterator that is not nil")
 	}
 	if source.hint < 0 {
 		return nil, invalid("source.size_hint must be >= 0, got %d", source.hint)

@@ -62,7 +62,7 @@ func TestAnErrorThatPanicsWhenAskedIsTheErrorOfItsItem(t *testing.T) {
 		"Is that exits":      fussy{goexit: true},
 		"RetryAfter":         impatient{},
 		"RetryAfter exits":   impatient{goexit: true},
-		"a nil pointer":      (*tooManyRequests)(nil),
+		"a nil pointer":      (*throttled)(nil),
 		"what has no equals": holder{[]int{1}},
 	} {
 		t.Run(name, func(t *testing.T) {

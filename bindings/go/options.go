@@ -37,28 +37,29 @@ type config struct {
 }
 
 // Workers sets how many calls are made at a time. The default, and 0, is [runtime.GOMAXPROCS]: right for work that computes. For
-// calls that wait, take as many as should be under way; a goroutine is started for each.
+// calls that wait, take as many as should be under way; a goroutine is started for each. At most 65535.
 func Workers(count int) Option {
-	return func(c *config) { c.low.Workers = uint32(c.atLeast0("workers", count)) }
+	return func(c *config) { c.low.Workers = uint32(c.within("workers", count, 0, 65535)) }
 }
 
 // Window bounds the items that are admitted and not done; of a stream, not handed out. The default, and 0, is automatic: no bound
 // for slices that are mapped, a little more than the workers need for sources and streams.
 func Window(items int) Option {
-	return func(c *config) { c.low.Window = uint64(c.atLeast0("window", items)) }
+	return func(c *config) { c.low.Window = uint64(c.within("window", items, 0, mostInC)) }
 }
 
 // BatchSize admits items in chunks of so many, each finished before the next is admitted; 0: does not. How many items a call of a
 // batch function gets is [Batch].
 func BatchSize(items int) Option {
-	return func(c *config) { c.low.BatchSize = uint64(c.atLeast0("batch_size", items)) }
+	return func(c *config) { c.low.BatchSize = uint64(c.within("batch_size", items, 0, mostInC)) }
 }
 
 // Batch sets how many items one call of a batch function gets, but for the last; 0, the default, lets libpa find a size that pays.
 // linger is how long the first item of a batch waits for others to fill it, where a source delivers slowly and maxItems is set.
+// Functions of one item ignore it.
 func Batch(maxItems int, linger time.Duration) Option {
 	return func(c *config) {
-		c.low.Batch.MaxItems = uint64(c.atLeast0("batch.max_items", maxItems))
+		c.low.Batch.MaxItems = uint64(c.within("batch.max_items", maxItems, 0, mostInC))
 		c.low.Batch.LingerNs = int64(linger)
 	}
 }
@@ -67,17 +68,18 @@ func Batch(maxItems int, linger time.Duration) Option {
 func RateLimit(rate Rate) Option {
 	return func(c *config) {
 		c.low.Rate = rate.low()
-		c.atLeast0("rate.burst", rate.Burst)
+		c.within("rate.burst", rate.Burst, 0, mostInC)
 	}
 }
 
-// UseLimiter makes the run share a limiter with others. Not together with [RateLimit].
+// UseLimiter makes the run share a limiter with others; nil: none. Not together with [RateLimit].
 func UseLimiter(limiter *Limiter) Option {
 	return func(c *config) {
 		c.limiter, c.low.Limiter = limiter, 0
 		if limiter != nil {
-			c.low.Limiter = limiter.handle
-			c.made("limiter", limiter.handle, "NewLimiter")
+			if c.low.Limiter = limiter.handle; limiter.handle == 0 { // to libpa that would be no limit at all
+				c.refuse(invalid("options.limiter must be made by NewLimiter, got a zero Limiter"))
+			}
 		}
 	}
 }
@@ -85,14 +87,14 @@ func UseLimiter(limiter *Limiter) Option {
 // RateCost sets how many tokens an attempt takes from the limiter, 1 to its burst: for each item, but for a batch function once
 // for each call. The default is 1.
 func RateCost(tokens int) Option {
-	return func(c *config) { c.low.RateCost = uint64(c.atLeast0("rate_cost", tokens)) }
+	return func(c *config) { c.low.RateCost = uint64(c.within("rate_cost", tokens, 1, mostInC)) }
 }
 
 // Retry repeats failed attempts, until there were so many in all. An item that waits for its next attempt occupies no worker.
 // Attempts that panicked are not repeated, unless [RetryIf] says so.
 func Retry(attempts int, more ...RetryOption) Option {
 	return func(c *config) {
-		c.low.Retry.Attempts = uint32(c.atLeast0("retry.attempts", attempts))
+		c.low.Retry.Attempts = uint32(c.within("retry.attempts", attempts, 1, mostInC))
 		for _, option := range more {
 			if option != nil {
 				option(c)
@@ -147,16 +149,17 @@ func ItemTimeout(timeout time.Duration) Option {
 // MaxErrors ends the run when so many items have failed after their last attempt; those that are running then may add to it. 1 is
 // fail-fast; 0, the default: never.
 func MaxErrors(count int) Option {
-	return func(c *config) { c.low.MaxErrors = uint64(c.atLeast0("max_errors", count)) }
+	return func(c *config) { c.low.MaxErrors = uint64(c.within("max_errors", count, 0, mostInC)) }
 }
 
-// StopOn ends the run when the stop is requested, as a cancelled context does.
+// StopOn ends the run when the stop is requested, as a cancelled context does; nil: none.
 func StopOn(stop *Stop) Option {
 	return func(c *config) {
 		c.stop, c.low.Stop = stop, 0
 		if stop != nil {
-			c.low.Stop = stop.handle
-			c.made("stop", stop.handle, "NewStop")
+			if c.low.Stop = stop.handle; stop.handle == 0 { // to libpa that would be none, which nobody could request
+				c.refuse(invalid("options.stop must be made by NewStop, got a zero Stop"))
+			}
 		}
 	}
 }
@@ -227,21 +230,17 @@ func (c *config) refuse(err error) {
 	}
 }
 
-// atLeast0 is for fields that are unsigned in C. All other bounds are libpa's to check.
-func (c *config) atLeast0(name string, value int) int {
-	const most = 1<<32 - 1 // of the smallest of these fields
-	if value < 0 || value > most {
-		c.refuse(invalid("options.%s must be 0 to %d, got %d", name, most, value))
-		return 0
+// mostInC is as much as the smallest of the unsigned fields of pa_options holds.
+const mostInC = 1<<32 - 1
+
+// within is for fields that are unsigned in C, where what lies outside would become another number. All other bounds are libpa's to
+// check.
+func (c *config) within(name string, value, from, to int) int {
+	if value < from || value > to {
+		c.refuse(invalid("options.%s must be %d to %d, got %d", name, from, to, value))
+		return from
 	}
 	return value
-}
-
-// made refuses what has no handle.
-func (c *config) made(name string, handle uintptr, by string) {
-	if handle == 0 {
-		c.refuse(invalid("options.%s must be made by %s", name, by))
-	}
 }
 
 // newConfig applies the options. T and R are the function's.

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -33,6 +34,10 @@ func TestBadOptionsAreRefusedBeforeAnythingRuns(t *testing.T) {
 		"retry.backoff_ns":   pa.Retry(2, pa.Backoff(-1)),
 		"retry.max_delay_ns": pa.Retry(2, pa.MaxDelay(-1)),
 		"max_server_wait_ns": pa.Retry(2, pa.MaxServerWait(-2)),
+		"attempts must be 1": pa.Retry(-1), // what it is told to give instead must not be refused in turn
+		"65535, got -1":      pa.Workers(-1),
+		"NewLimiter":         pa.UseLimiter(&pa.Limiter{}),
+		"NewStop":            pa.StopOn(&pa.Stop{}),
 		"timeout_ns":         pa.Timeout(-2),
 		"item_timeout_ns":    pa.ItemTimeout(0),
 		"max_errors":         pa.MaxErrors(-1),
@@ -61,6 +66,13 @@ func TestBadOptionsAreRefusedBeforeAnythingRuns(t *testing.T) {
 	isInvalid(t, err, "limiter")
 	_, err = pa.Map[int, int](background, count(3), nil)
 	isInvalid(t, err, "fn")
+	//lint:ignore SA1012 that is what is tested
+	_, err = pa.Map(nil, count(3), square)
+	isInvalid(t, err, "ctx")
+	for _, source := range []pa.Source[int]{pa.FromSeq[int](nil), pa.FromSeq2[int](nil), pa.FromChunks[int](nil)} {
+		_, err = pa.MapFrom(background, source, square)
+		isInvalid(t, err, "source")
+	}
 	_, err = pa.MapFrom(background, pa.Source[int]{}, square)
 	isInvalid(t, err, "source")
 	_, err = pa.MapFrom(background, pa.FromSeq(endless).WithHint(-1), square)
@@ -73,6 +85,11 @@ func TestTheSameOptionGivenTwiceHoldsAsGivenLast(t *testing.T) {
 	if err == nil {
 		t.Error("items failed")
 	}
+}
+
+func TestAnOptionThatIsNilChangesNothing(t *testing.T) {
+	results, err := pa.Map(background, count(5), square, pa.Option(nil), pa.UseLimiter(nil), pa.StopOn(nil), pa.Retry(2, pa.RetryOption(nil)))
+	must(t, results, err)
 }
 
 func TestRetryRepeatsWhatFailsAndStopsWithSuccess(t *testing.T) {
@@ -248,6 +265,32 @@ func TestWorkersHaveStateOfTheirOwn(t *testing.T) {
 		t.Errorf("%v; %d started, %d stopped", err, started.Load(), stopped.Load())
 	}
 	equal(t, "items", items.Load(), 100)
+}
+
+func TestAWorkerMayKeepItsThread(t *testing.T) {
+	_, err := pa.Map(background, count(1000), func(ctx context.Context, x int) (int, error) {
+		runtime.Gosched()
+		return x, errIf(syscall.Gettid() != ctx.Value(connectionKey{}).(int), errors.New("on another thread"))
+	}, pa.Workers(4),
+		pa.WorkerStart(func(ctx context.Context) (context.Context, error) {
+			runtime.LockOSThread()
+			return context.WithValue(ctx, connectionKey{}, syscall.Gettid()), nil
+		}),
+		pa.WorkerStop(func(context.Context) { runtime.UnlockOSThread() }))
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAFunctionMayCallMapItself(t *testing.T) {
+	results, err := pa.Map(background, count(10), func(ctx context.Context, x int) (int, error) {
+		inner, err := pa.Map(ctx, []int{x, x}, square, pa.Workers(1))
+		if err != nil {
+			return 0, err
+		}
+		return inner.Values()[1], nil
+	}, pa.Workers(1))
+	equal(t, "the last", must(t, results, err).At(9).Value, 81)
 }
 
 func TestAWorkerThatCanNotStartEndsTheRun(t *testing.T) {

@@ -13,6 +13,51 @@ import (
 	"example.com/libpa/pa"
 )
 
+func TestSourcesMayBePulledByGoroutinesThatAreBoundToThreads(t *testing.T) {
+	runtime.LockOSThread() // as programs with windows do
+	defer runtime.UnlockOSThread()
+	bound := pa.WorkerStart(func(ctx context.Context) (context.Context, error) {
+		runtime.LockOSThread()
+		return ctx, nil
+	})
+	for _, source := range []pa.Source[int]{
+		pa.FromSeq(slices.Values(count(100))),
+		pa.FromSeq2(func(yield func(int, error) bool) {
+			for _, x := range count(100) {
+				if !yield(x, nil) {
+					return
+				}
+			}
+		}),
+		pa.FromChunks(slices.Chunk(count(100), 7)),
+	} {
+		for _, option := range []pa.Option{pa.Workers(4), bound, pa.Inline()} {
+			leavesNothing(t, func() {
+				results, err := pa.MapFrom(background, source, square, option)
+				equal(t, "the last", must(t, results, err).At(99).Value, 99*99)
+			})
+		}
+	}
+}
+
+func TestAStreamThatIsLeftTellsItsIteratorOnce(t *testing.T) {
+	told := 0
+	leavesNothing(t, func() {
+		for range pa.Stream(background, pa.FromSeq(func(yield func(int) bool) {
+			for x := 0; ; x++ {
+				if !yield(x) {
+					told++
+					yield(x) // a mistake, which goes nowhere
+					return
+				}
+			}
+		}), square) {
+			break
+		}
+	})
+	equal(t, "told", told, 1)
+}
+
 func TestAStreamHandsOutOneResultForEachItem(t *testing.T) {
 	for _, n := range []int{0, 1, 5, 5000, 100_000} {
 		for name, source := range map[string]pa.Source[int]{

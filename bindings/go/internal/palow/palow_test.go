@@ -1,6 +1,9 @@
 package palow
 
 import (
+	"os"
+	"os/exec"
+	"strings"
 	"testing"
 	"unsafe"
 )
@@ -57,5 +60,14 @@ func TestWhatIsAllocatedIsCountedUntilItIsFreed(t *testing.T) {
 	FreeLeases(leases)
 	if Live() != before {
 		t.Errorf("%d are left", Live()-before)
+	}
+}
+
+func TestWithoutCgoTheCompilerSaysThatItIsMissing(t *testing.T) {
+	build := exec.Command("go", "build", ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	said, err := build.CombinedOutput()
+	if err == nil || !strings.Contains(string(said), "libpa_needs_cgo") {
+		t.Errorf("%v: %s", err, said)
 	}
 }
