@@ -3,6 +3,7 @@ package pa
 import (
 	"context"
 	"fmt"
+	"math"
 	"reflect"
 	"runtime"
 	"time"
@@ -39,19 +40,19 @@ type config struct {
 // Workers sets how many calls are made at a time. The default, and 0, is [runtime.GOMAXPROCS]: right for work that computes. For
 // calls that wait, take as many as should be under way; a goroutine is started for each. At most 65535.
 func Workers(count int) Option {
-	return func(c *config) { c.low.Workers = uint32(c.within("workers", count, 0, 65535)) }
+	return func(c *config) { c.low.Workers = uint32(c.within("workers", count, 0, palow.PA_WORKERS_MAX)) }
 }
 
 // Window bounds the items that are admitted and not done; of a stream, not handed out. The default, and 0, is automatic: no bound
 // for slices that are mapped, a little more than the workers need for sources and streams.
 func Window(items int) Option {
-	return func(c *config) { c.low.Window = uint64(c.within("window", items, 0, mostInC)) }
+	return func(c *config) { c.low.Window = uint64(c.atLeast("window", items, 0)) }
 }
 
 // BatchSize admits items in chunks of so many, each finished before the next is admitted; 0: does not. How many items a call of a
 // batch function gets is [Batch].
 func BatchSize(items int) Option {
-	return func(c *config) { c.low.BatchSize = uint64(c.within("batch_size", items, 0, mostInC)) }
+	return func(c *config) { c.low.BatchSize = uint64(c.atLeast("batch_size", items, 0)) }
 }
 
 // Batch sets how many items one call of a batch function gets, but for the last; 0, the default, lets libpa find a size that pays.
@@ -59,7 +60,7 @@ func BatchSize(items int) Option {
 // Functions of one item ignore it.
 func Batch(maxItems int, linger time.Duration) Option {
 	return func(c *config) {
-		c.low.Batch.MaxItems = uint64(c.within("batch.max_items", maxItems, 0, mostInC))
+		c.low.Batch.MaxItems = uint64(c.atLeast("batch.max_items", maxItems, 0))
 		c.low.Batch.LingerNs = int64(linger)
 	}
 }
@@ -68,7 +69,7 @@ func Batch(maxItems int, linger time.Duration) Option {
 func RateLimit(rate Rate) Option {
 	return func(c *config) {
 		c.low.Rate = rate.low()
-		c.within("rate.burst", rate.Burst, 0, mostInC)
+		c.atLeast("rate.burst", rate.Burst, 0)
 	}
 }
 
@@ -87,14 +88,14 @@ func UseLimiter(limiter *Limiter) Option {
 // RateCost sets how many tokens an attempt takes from the limiter, 1 to its burst: for each item, but for a batch function once
 // for each call. The default is 1.
 func RateCost(tokens int) Option {
-	return func(c *config) { c.low.RateCost = uint64(c.within("rate_cost", tokens, 1, mostInC)) }
+	return func(c *config) { c.low.RateCost = uint64(c.atLeast("rate_cost", tokens, 1)) }
 }
 
 // Retry repeats failed attempts, until there were so many in all. An item that waits for its next attempt occupies no worker.
 // Attempts that panicked are not repeated, unless [RetryIf] says so.
 func Retry(attempts int, more ...RetryOption) Option {
 	return func(c *config) {
-		c.low.Retry.Attempts = uint32(c.within("retry.attempts", attempts, 1, mostInC))
+		c.low.Retry.Attempts = uint32(c.within("retry.attempts", attempts, 1, math.MaxUint32))
 		for _, option := range more {
 			if option != nil {
 				option(c)
@@ -149,7 +150,7 @@ func ItemTimeout(timeout time.Duration) Option {
 // MaxErrors ends the run when so many items have failed after their last attempt; those that are running then may add to it. 1 is
 // fail-fast; 0, the default: never.
 func MaxErrors(count int) Option {
-	return func(c *config) { c.low.MaxErrors = uint64(c.within("max_errors", count, 0, mostInC)) }
+	return func(c *config) { c.low.MaxErrors = uint64(c.atLeast("max_errors", count, 0)) }
 }
 
 // StopOn ends the run when the stop is requested, as a cancelled context does; nil: none.
@@ -230,11 +231,16 @@ func (c *config) refuse(err error) {
 	}
 }
 
-// mostInC is as much as the smallest of the unsigned fields of pa_options holds.
-const mostInC = 1<<32 - 1
+// Fields that are unsigned in C: what lies outside would become another number. All other bounds are libpa's to check.
 
-// within is for fields that are unsigned in C, where what lies outside would become another number. All other bounds are libpa's to
-// check.
+func (c *config) atLeast(name string, value, from int) int {
+	if value < from {
+		c.refuse(invalid("options.%s must be >= %d, got %d", name, from, value))
+		return from
+	}
+	return value
+}
+
 func (c *config) within(name string, value, from, to int) int {
 	if value < from || value > to {
 		c.refuse(invalid("options.%s must be %d to %d, got %d", name, from, to, value))
