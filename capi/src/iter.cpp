@@ -244,7 +244,10 @@ pa_status pa_iter::refill(nanos timeout_ns, pa_error* error) noexcept {
   if (over_) return say_over(error);
   const nanos until = timeout_ns < 0 ? kNever : timeout_ns == 0 ? 0 : pa::after(pa::os::now(), timeout_ns);
   Got got = wait_for_chunk(until);
-  if (got == Got::nothing && rearm_owner_fd()) got = wait_for_chunk(0);  // it may have come just before
+  if (got == Got::nothing && rearm_owner_fd()) {
+    got = wait_for_chunk(0);                  // it may have come just before
+    if (got != Got::nothing) set_owner_fd();  // and more with it: who reads one at a time polls again
+  }
   switch (got) {
     case Got::chunk:
       return PA_STATUS_OK;

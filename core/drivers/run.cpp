@@ -125,6 +125,10 @@ int Run::owner_fd() noexcept {
   return fd;
 }
 
+void Run::set_owner_fd() noexcept {
+  if (const int fd = owner_fd_.load(std::memory_order_relaxed); fd >= 0) os::set_event(fd);
+}
+
 bool Run::rearm_owner_fd() noexcept {
   const int fd = owner_fd_.load(std::memory_order_relaxed);
   if (fd >= 0) os::clear_event(fd);

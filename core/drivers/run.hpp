@@ -60,6 +60,7 @@ class Run : public PoolTask, private Listener {
   // A descriptor that is readable when the owner was woken since rearm_owner_fd(). -1 with errno if there can be none.
   int owner_fd() noexcept;
   bool rearm_owner_fd() noexcept;  // false: there is none
+  void set_owner_fd() noexcept;    // it is readable from now on
 
   void await_others() noexcept;
   // How many threads took part so far, the owner included.

@@ -155,7 +155,7 @@ TEST(an_automatic_size_grows_and_is_reported) {
     stream_read_to(&c.s, PA_STATUS_DONE, PA_END_COMPLETED);
     CHECK_EQ(c.s.count, 100000);
     CHECK(pa_iter_batch_size(c.s.iter) >= 1);
-    CHECK_LE(pa_iter_batch_size(c.s.iter), c.largest);
+    CHECK_LE(pa_iter_batch_size(c.s.iter), 8192); /* what it has settled on need not have been run yet */
     CHECK_LE(c.largest, 8192);
     stream_close(&c.s);
   }
