@@ -36,8 +36,6 @@ final class Worker implements Runnable {
   private boolean begun;
   /** All of the lease was run, and the job is told when it is asked for the next one. */
   private boolean isComplete;
-  /** Goes because enough others sleep. */
-  private boolean isSurplus;
   /** Until it is told that the job is over: from then on the job may be gone. */
   private boolean holdsJob = true;
   private int block = 1;
@@ -121,8 +119,7 @@ final class Worker implements Runnable {
       switch (status) {
         case palowConstants.PA_STATUS_OK -> runLease();
         case palowConstants.PA_STATUS_AGAIN -> {
-          isSurplus = !isCaller && run.takers.epoch() == seen && run.isTooMany();
-          if (isSurplus) return false;
+          if (!isCaller && run.takers.epoch() == seen && run.isTooMany()) return false;
           park(seen);
         }
         case palowConstants.PA_STATUS_STOPPED -> {}
@@ -153,8 +150,7 @@ final class Worker implements Runnable {
     if (holdsJob) {
       if (isComplete) complete(lease.count());
       palow.pa_job_leave(run.job, lease.address);
-      // Nobody needs to be woken in place of one who goes because others sleep: what was to wake it would have woken one of these.
-      if (!isSurplus) run.passOn(lease);
+      run.passOn(lease);
     }
     call.thread = null; // the job may be gone from now on
     lease.recycle();
