@@ -24,11 +24,20 @@ abstract class Run {
     final Object[] values;
     /** Null without a key function. */
     final Object[] keys;
-    /** How many have not been handed out. The owner's. */
-    int left;
+    /** How many there are so far. The puller's. */
+    private int count;
+    /** How many have not been handed out, and one while others may be added. */
+    private final AtomicInteger left;
 
     Slab(long first, Object[] items, int count, Object[] keys) {
       this(first, items, null, count, keys);
+      this.count = count;
+      left.set(count);
+    }
+
+    /** One that has no items yet, but room. */
+    Slab(long first, int capacity, boolean hasKeys) {
+      this(first, new Object[capacity], null, capacity, hasKeys ? new Object[capacity] : null);
     }
 
     /** Of a list whose elements can be had in any order: a copy would cost as much as a small function. */
@@ -36,13 +45,29 @@ abstract class Run {
       this(0, null, list, list.size(), null);
     }
 
-    private Slab(long first, Object[] items, List<?> list, int count, Object[] keys) {
+    private Slab(long first, Object[] items, List<?> list, int capacity, Object[] keys) {
       this.first = first;
       this.items = items;
       this.list = list;
-      this.values = new Object[count];
+      this.values = new Object[capacity];
       this.keys = keys;
-      this.left = count;
+      this.left = new AtomicInteger(1);
+    }
+
+    boolean hasRoomFor(int more) {
+      return more <= values.length - count;
+    }
+
+    void add(Object[] items, Object[] keys, int more) {
+      System.arraycopy(items, 0, this.items, count, more);
+      if (keys != null) System.arraycopy(keys, 0, this.keys, count, more);
+      count += more;
+      left.addAndGet(more);
+    }
+
+    /** So many were handed out; or, with 1, no more will be added. Returns whether nobody needs it any more. */
+    boolean isDoneAfter(int handedOut) {
+      return left.addAndGet(-handedOut) == 0;
     }
 
     Object item(int at) {

@@ -18,7 +18,7 @@ import libpa.low.palowConstants;
  */
 final class StreamRun<R> extends Run implements Iterator<ItemResult<R>> {
   private static final int MOST_AT_ONCE = 1 << 16;
-  /** A call is never given what was supplied at different times. */
+  /** What a call is given is supplied at once, but for batches that linger. */
   private static final int MOST_IN_A_BATCH = 1 << 20;
   /** An iterator that is slow is asked no further than this ahead of those who wait for its items. */
   private static final long PULL_NANOS = 15_000;
@@ -31,6 +31,8 @@ final class StreamRun<R> extends Run implements Iterator<ItemResult<R>> {
 
   // The puller's: one at a time.
   private long cookies;
+  /** Where a batch that lingers is gathered. Null at first, and for others. */
+  private Slab gathering;
   private Throwable sourceError;
   private volatile long pulled;
 
@@ -123,12 +125,29 @@ final class StreamRun<R> extends Run implements Iterator<ItemResult<R>> {
     }
     if (keys != null) broken = !name(items, keys, got);
     if (got > 0) {
-      final long cookie = ++cookies;
-      slabs.put(cookie, new Slab(lease.first(), items, got, keys));
-      lease.cookie(cookie);
+      keep(lease.first(), most, items, keys, got);
+      lease.cookie(cookies);
     }
     pulled += got;
     return palow.pa_job_supply(job, lease.address, got, end || broken ? 1 : 0);
+  }
+
+  /**
+   * Until they are handed out, under the last of the cookies. A call is given what has the same cookie: so what comes bit by bit for a batch
+   * that lingers lies together. libpa asks for as many as are missing, and for a whole batch if the last one did not wait any longer.
+   */
+  private void keep(long first, int asked, Object[] items, Object[] keys, int got) {
+    final boolean gathers = body.isBatch() && settings.batchItems > 0 && !settings.linger.isZero();
+    if (!gathers) {
+      slabs.put(++cookies, new Slab(first, items, got, keys));
+      return;
+    }
+    if (gathering == null || !gathering.hasRoomFor(asked)) {
+      if (gathering != null && gathering.isDoneAfter(1)) slabs.remove(cookies);
+      gathering = new Slab(first, (int) settings.batchItems, keys != null);
+      slabs.put(++cookies, gathering);
+    }
+    gathering.add(items, keys, got);
   }
 
   /** One at a time, when it is admitted. */
@@ -262,8 +281,7 @@ final class StreamRun<R> extends Run implements Iterator<ItemResult<R>> {
   /** The consumer has come back: what the chunk before held is nobody's any more. */
   private void release() {
     if (current == null) return;
-    current.left -= inChunk;
-    if (current.left == 0) slabs.remove(chunk.cookie());
+    if (current.isDoneAfter(inChunk)) slabs.remove(chunk.cookie());
     current = null;
     inChunk = 0;
     position = 0;

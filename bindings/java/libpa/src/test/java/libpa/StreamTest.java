@@ -10,6 +10,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.Iterator;
 import java.util.List;
 import java.util.NoSuchElementException;
@@ -109,6 +110,59 @@ class StreamTest {
       assertEquals(7, stream.poll(Duration.ofHours(1)).orElseThrow().value());
       assertEquals(Optional.empty(), stream.poll(Duration.ofHours(1)));
       assertEquals(End.COMPLETED, stream.end());
+    }
+  }
+
+  /** Each of its items comes in a pull of its own, as those of a queue or a socket do. */
+  private static Iterable<Integer> slow(int count) {
+    return () -> IntStream.range(0, count).peek(x -> {
+      for (final long began = System.nanoTime(); System.nanoTime() - began < 100_000; ) Thread.onSpinWait();
+    }).iterator();
+  }
+
+  @Test
+  void aBatchThatLingersIsFilledFromSeveralPulls() {
+    for (final int workers : new int[] {1, 3}) {
+      final List<Integer> sizes = Collections.synchronizedList(new ArrayList<>());
+      final Options options = Parallel.workers(workers).batchItems(4).batchLinger(Duration.ofHours(1)).itemKey(x -> x);
+      try (ResultStream<Integer> stream = options.streamBatch(slow(42), (items, call) -> {
+        sizes.add(items.size());
+        return items.stream().map(x -> x * x).toList();
+      })) {
+        final List<Integer> indices = new ArrayList<>();
+        for (ItemResult<Integer> result : stream) {
+          indices.add((int) result.index());
+          assertEquals(result.index() * result.index(), (long) result.value());
+          assertEquals((int) result.index(), result.key());
+        }
+        indices.sort(null);
+        assertEquals(numbers(42), indices);
+      }
+      sizes.sort(null);
+      assertEquals(List.of(2, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4), sizes, workers + " workers");
+    }
+  }
+
+  @Test
+  void aBatchThatLingeredLongEnoughRunsWhileTheSourceBlocks() {
+    final CountDownLatch ran = new CountDownLatch(1);
+    final Iterable<Integer> source = () -> IntStream.range(0, 3).peek(x -> {
+      if (x == 1) awaitQuietly(ran); // for ever, if item 0 waited for this one
+    }).iterator();
+    try (ResultStream<Integer> stream =
+        Parallel.workers(1).batchItems(2).batchLinger(Duration.ofMillis(1)).streamBatch(source, (items, call) -> {
+          ran.countDown();
+          return items;
+        })) {
+      assertEquals(3, stream.stream().filter(ItemResult::ok).count());
+    }
+  }
+
+  private static void awaitQuietly(CountDownLatch latch) {
+    try {
+      latch.await();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
     }
   }
 
