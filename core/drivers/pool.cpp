@@ -19,6 +19,7 @@ constexpr nanos kSpin = 20'000;               // how long an idle thread looks f
 constexpr nanos kIdleLimit = 10'000'000'000;  // how long it sleeps before it ends
 constexpr nanos kTick = 1'000'000;            // how often the sentinel looks at a task for later
 constexpr nanos kSentinelStays = 20'000'000;  // after the last of them
+constexpr nanos kLockAtUnload = 1'000'000'000;
 
 struct Request {
   PoolTask* task;
@@ -424,10 +425,15 @@ bool Pool::drain(nanos until) noexcept {
 }
 
 // At dlclose the idle threads must go before their code does. At process exit this does no harm; what still serves a task
-// then is left alone, and a lock that is held is not waited for. True: no thread is left.
+// then is left alone. A thread that has just become idle may hold the lock for a moment; one that holds it for long was
+// interrupted by a signal handler that has called exit.
 bool Pool::retire_idle_at_unload() noexcept {
-  std::unique_lock lock(mutex_, std::try_to_lock);
-  if (!lock.owns_lock()) return false;
+  std::unique_lock lock(mutex_, std::defer_lock);
+  nanos now = os::now();
+  for (const nanos give_up = now + kLockAtUnload; !lock.try_lock(); now = os::now()) {
+    if (now >= give_up) return false;
+    os::futex_wait(quiet_, quiet_.load(std::memory_order_seq_cst), now, now + 50'000);
+  }
   retire(lock);
   return threads_ == 0;
 }

@@ -83,7 +83,7 @@ TEST(loading_and_unloading_many_times_leaks_neither_threads_nor_memory) {
 
 TEST(unloading_with_idle_threads_is_harmless) {
   const uint64_t threads = settled_thread_count();
-  for (int round = 0; round < 40; round++) {
+  for (int round = 0; round < 400; round++) {
     void* library = load();
     map_with_four_workers();
     CHECK_EQ(dlclose(library), 0);
