@@ -5,6 +5,8 @@
 #ifdef PA_INTERLEAVE
 #include "interleave.hpp"
 #else
+#include <pthread.h>
+
 #include <atomic>
 #include <mutex>
 
@@ -12,7 +14,25 @@ namespace pa {
 
 template <class T>
 using Atomic = std::atomic<T>;
+
+#ifdef PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP
+// It is held for a moment at a time: whoever finds it taken spins before it sleeps, since being woken takes far longer.
+class Mutex {
+ public:
+  Mutex() = default;
+  Mutex(const Mutex&) = delete;
+  Mutex& operator=(const Mutex&) = delete;
+
+  void lock() noexcept { pthread_mutex_lock(&mutex_); }
+  bool try_lock() noexcept { return pthread_mutex_trylock(&mutex_) == 0; }
+  void unlock() noexcept { pthread_mutex_unlock(&mutex_); }
+
+ private:
+  pthread_mutex_t mutex_ = PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP;
+};
+#else
 using Mutex = std::mutex;
+#endif
 
 }  // namespace pa
 #endif
