@@ -166,6 +166,8 @@ class Job {
   Verdict fail(nanos now, Lease& lease, uint64_t index, Failure failure, Witness& witness, Wake& wake);
   // The first `done` succeeded, the rest goes back unrun.
   void complete(nanos now, Lease& lease, uint64_t done, Witness& witness, Wake& wake);
+  // All of it succeeded, and I want more: complete, then take.
+  Take complete_and_take(nanos now, Lease& lease, Witness& witness, Wake& wake);
   // A taker that holds no lease will not come back. If it was parked, somebody else takes its place.
   void leave(Lease& lease, Wake& wake);
   // Must a running taker call step() now? Cheap: meant for every couple of microseconds.
@@ -226,6 +228,7 @@ class Job {
   };
 
   // Everything below is called under mutex_, unless it says otherwise.
+  Take take_under_lock(nanos now, Lease& lease, Wake& wake);
   Take take_locked(nanos now, Lease& lease, Wake& wake);      // throws std::bad_alloc
   bool take_from_lanes(nanos now, Lease& lease, Wake& wake);  // no lock
   Take take_last_of_lanes(nanos now, Lease& lease);
@@ -260,6 +263,8 @@ class Job {
   // No lock where lock_commits_ is false. `each`: how long each took.
   void commit(nanos now, Lease& lease, uint64_t done, nanos each, Witness& witness, Wake& wake);
   nanos share_of_time(nanos now, const Lease& lease, uint64_t ran) const;
+  void settle(nanos now, Lease& lease, uint64_t done, std::unique_lock<Mutex>& lock, Witness& witness,
+              Wake& wake);  // no lock
   void give_back(nanos now, Lease& lease, Wake& wake);
   void push_ready(const Ready& ready);
   void share(Lease& lease, Wake& wake);  // no lock

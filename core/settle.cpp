@@ -108,6 +108,20 @@ Verdict Job::fail(nanos now, Lease& lease, uint64_t index, Failure failure, Witn
 void Job::complete(nanos now, Lease& lease, uint64_t done, Witness& witness, Wake& wake) {
   std::unique_lock lock(mutex_, std::defer_lock);
   if (lock_commits_) lock.lock();
+  settle(now, lease, done, lock, witness, wake);
+}
+
+Take Job::complete_and_take(nanos now, Lease& lease, Witness& witness, Wake& wake) {
+  std::unique_lock lock(mutex_, std::defer_lock);
+  if (lock_commits_) lock.lock();
+  settle(now, lease, lease.count, lock, witness, wake);
+  if (lock.owns_lock() && !use_lanes_) return take_under_lock(now, lease, wake);
+  if (lock.owns_lock()) lock.unlock();
+  return take(now, lease, wake);
+}
+
+// The lock is taken if that is necessary.
+void Job::settle(nanos now, Lease& lease, uint64_t done, std::unique_lock<Mutex>& lock, Witness& witness, Wake& wake) {
   if (take_note_of_revocation(lease)) return;
   const uint64_t ran = lease.granted - (lease.count - done);
   commit(now, lease, done, share_of_time(now, lease, done), witness, wake);

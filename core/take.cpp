@@ -23,6 +23,10 @@ Take Job::take(nanos now, Lease& lease, Wake& wake) {
       take_from_lanes(now, lease, wake))
     return Take::lease;
   std::lock_guard lock(mutex_);
+  return take_under_lock(now, lease, wake);
+}
+
+Take Job::take_under_lock(nanos now, Lease& lease, Wake& wake) {
   unpark(lease);
   if (ended(now, wake)) return Take::done;
   try {

@@ -77,16 +77,3 @@ static void pa_go_free(void *memory) { free(memory); }
 
 %include <pa/pa.h>
 %include <pa/job.h>
-
-%inline %{
-/* Completes all that is left of the lease, and takes the next one: a call from Go costs more than either. The wake-ups of both are
- * told together. */
-static pa_status pa_go_complete_and_take(pa_job *job, pa_lease *lease) {
-  pa_job_complete(job, lease, lease->count);
-  const uint32_t wake = lease->wake, wake_consumer = lease->wake_consumer;
-  const pa_status status = pa_job_take(job, lease);
-  lease->wake = lease->wake > UINT32_MAX - wake ? UINT32_MAX : lease->wake + wake;
-  lease->wake_consumer |= wake_consumer;
-  return status;
-}
-%}

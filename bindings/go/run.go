@@ -326,6 +326,7 @@ func (r *run) nextInline(t *taker) bool {
 			return true
 		}
 		seen := r.takers.epoch.Load()
+		t.looked = 0
 		switch status := t.turn(); status {
 		case statusAgain:
 			r.takers.park(&t.sleeper, seen, t.lease.WaitNs)

@@ -13,7 +13,7 @@ const (
 	// Between two readings of the clock, a taker runs about so long: what is stopped meanwhile goes on for that time.
 	blockNs = 10_000
 	// After so long in one lease, it lets libpa see how far it is, and share out the rest.
-	stepNs = 50_000
+	stepNs = 200_000
 )
 
 // Work is what takers do, for items and values of some type.
@@ -36,7 +36,7 @@ type taker struct {
 
 	next, end uint64 // what is left of the lease
 	block     uint64 // items that take about blockNs
-	looked    int64  // when the clock was read last
+	looked    int64  // when the clock was read last; 0: other things than items took time since
 	stepped   int64  // when libpa was last told how far it is
 
 	records   bool       // nobody else is told what was done: it is noted here
@@ -89,6 +89,7 @@ func (t *taker) serveOnce() bool {
 	seen := t.takers.epoch.Load()
 	switch t.turn() {
 	case statusAgain:
+		t.looked = 0
 		t.takers.park(&t.sleeper, seen, t.lease.WaitNs)
 	case statusDone:
 		return false
@@ -144,7 +145,7 @@ func (t *taker) turn() int32 {
 	var status int32
 	if t.isComplete {
 		t.isComplete = false
-		status = palow.Pa_go_complete_and_take(t.job, t.lease)
+		status = palow.Pa_job_complete_and_take(t.job, t.lease)
 	} else {
 		status = palow.Pa_job_take(t.job, t.lease)
 	}
@@ -154,6 +155,7 @@ func (t *taker) turn() int32 {
 
 func (t *taker) act(status int32) int32 {
 	for status == statusPull {
+		t.looked = 0
 		var got uint64
 		var end bool
 		if err := t.guard(inKey, func() (err error) {
@@ -192,6 +194,7 @@ func (t *taker) passOn() {
 	t.takers.wake(t.lease.Wake)
 	if t.lease.WakeConsumer != 0 {
 		t.waiter.wake(1)
+		t.looked = 0
 		runtime.Gosched() // where takers keep all processors busy, the consumer would wait until one of them parks
 	}
 }
@@ -207,7 +210,9 @@ func (t *taker) begin() {
 	t.isStarted = true
 	t.next, t.end = t.lease.First, t.lease.First+t.lease.Count
 	t.call.attempt = int(t.lease.Attempt)
-	t.looked = clock()
+	if t.looked == 0 { // else the lease before has ended just now
+		t.looked = clock()
+	}
 	t.stepped = t.looked
 	t.spanFirst, t.spanSince = t.next, t.looked
 	t.work.run(t, nil)
@@ -431,6 +436,10 @@ func (t *taker) closeSpanBefore(failed uint64, now int64) (each int64) {
 func (t *taker) record(first, count uint64, each, now int64) {
 	if t.call.attempt > 1 { // it was leased alone
 		each = now - t.failures.take(first).since
+	}
+	if t.done == nil {
+		const several = 16
+		t.done = make([]doneSpan, 0, several)
 	}
 	t.done = append(t.done, doneSpan{first, count, each, t.call.attempt})
 }

@@ -97,17 +97,6 @@ static void stop_drop(pa_stop *stop) {
   pa_stop_release(stop);
 }
 
-/* Completes all that is left of the lease, and takes the next one: with small items, each call of the job counts. The wake-ups of both
- * are told together. */
-static pa_status complete_and_take(pa_job *job, pa_lease *lease) {
-  pa_job_complete(job, lease, lease->count);
-  const uint32_t wake = lease->wake, wake_consumer = lease->wake_consumer;
-  const pa_status status = pa_job_take(job, lease);
-  lease->wake = lease->wake > UINT32_MAX - wake ? UINT32_MAX : lease->wake + wake;
-  lease->wake_consumer |= wake_consumer;
-  return status;
-}
-
 static void *address_of(void *direct_buffer) { return direct_buffer; }
 %}
 

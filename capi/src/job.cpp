@@ -121,6 +121,11 @@ pa_status pa_job_complete(pa_job* job, pa_lease* lease, uint64_t done) {
   return job->complete(*lease, done);
 }
 
+pa_status pa_job_complete_and_take(pa_job* job, pa_lease* lease) {
+  if (const pa_status status = check(job, lease)) return status;
+  return job->complete_and_take(*lease);
+}
+
 pa_status pa_job_leave(pa_job* job, pa_lease* lease) {
   if (const pa_status status = check(job, lease)) return status;
   return job->leave(*lease);

@@ -23,6 +23,7 @@ pa::JobConfig config_of(const pa::Settings& settings, uint64_t count, uint32_t f
   c.detachable = true;  // takers may die, and a host may go: what they hold can be taken back
   c.gated = true;       // any number of takers may come
   c.owner_concludes = false;
+  c.lease_target_ns *= 4;  // the calls may come over a border, and cost the host more than they cost here
   c.batch_max = settings.batch.max_items;
   c.linger_ns = settings.batch.linger_ns;
   return c;

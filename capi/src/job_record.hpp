@@ -61,6 +61,7 @@ struct pa_job final : pa::Shared {
   pa_status step(pa_lease& out, uint64_t done) noexcept;
   pa_status fail(pa_lease& out, uint64_t index, const pa::Attempt& attempt) noexcept;
   pa_status complete(pa_lease& out, uint64_t done) noexcept;
+  pa_status complete_and_take(pa_lease& out) noexcept;
   pa_status leave(pa_lease& out) noexcept;
 
   // ---- the consumer
@@ -90,6 +91,7 @@ struct pa_job final : pa::Shared {
   pa::Taker* holder(pa_lease& out) const noexcept;    // nullptr: it holds no lease
   bool still_holds(pa::Taker& taker, pa::nanos now, pa::Wake& wake) noexcept;
   pa_status take(pa::Taker& taker, pa_lease& out, pa::nanos now, pa::Wake& wake) noexcept;
+  pa_status answer(pa::Take answer, pa::Taker& taker, pa_lease& out, pa::nanos now, const pa::Wake& wake) noexcept;
   pa_status stopped(pa::Taker& taker, pa_lease& out) noexcept;
   void forget_error(const pa::Lease& lease, uint64_t succeeded) noexcept;
   void dismiss(pa_lease& out) noexcept;  // may free the job

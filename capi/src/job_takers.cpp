@@ -123,7 +123,11 @@ bool pa_job::still_holds(Taker& taker, nanos now, Wake& wake) noexcept {
 }
 
 pa_status pa_job::take(Taker& taker, pa_lease& out, nanos now, Wake& wake) noexcept {
-  const pa::Take answer = job_.take(now, taker.lease, wake);
+  const pa::Take taken = job_.take(now, taker.lease, wake);
+  return answer(taken, taker, out, now, wake);
+}
+
+pa_status pa_job::answer(pa::Take answer, Taker& taker, pa_lease& out, nanos now, const Wake& wake) noexcept {
   say(out, wake);
   switch (answer) {
     case pa::Take::lease:
@@ -208,6 +212,21 @@ pa_status pa_job::complete(pa_lease& out, uint64_t done) noexcept {
   taker->phase = Phase::idle;
   show(out, taker->lease);
   return PA_STATUS_OK;
+}
+
+pa_status pa_job::complete_and_take(pa_lease& out) noexcept {
+  Taker* taker = holder(out);
+  if (!taker) return take(out);
+  Wake wake;
+  const nanos now = pa::os::now();
+  if (taker->lease.attempt == 1) {
+    const pa::Take taken = job_.complete_and_take(now, taker->lease, no_witness, wake);
+    return answer(taken, *taker, out, now, wake);
+  }
+  const uint64_t done = taker->lease.count;
+  job_.complete(now, taker->lease, done, no_witness, wake);
+  forget_error(taker->lease, done);
+  return take(*taker, out, now, wake);
 }
 
 // An item that is retried is leased alone.

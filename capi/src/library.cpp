@@ -50,6 +50,7 @@ constexpr pa_api api = {
     pa_job_fd,           pa_job_stop,
     pa_job_drain,        pa_job_end,
     pa_job_close,        pa_job_free,
+    pa_job_complete_and_take,
 };
 // clang-format on
 

@@ -108,8 +108,8 @@ static void run_lease(pa_lease* lease) {
     status = pa_job_fail(job, lease, i, 0, -1, code, "busy");
     pass_on(lease);
   }
-  if (status == PA_STATUS_STOPPED) return; /* the job has ended: the next take gives back what is left */
-  pa_job_complete(job, lease, lease->count);
+  if (status != PA_STATUS_STOPPED) return;
+  pa_job_complete(job, lease, 0); /* the job has ended: what is left goes back */
   pass_on(lease);
 }
 
@@ -117,7 +117,7 @@ static void* take_part(void* unused) {
   pa_lease lease = {0};
   for (;;) {
     const uint64_t seen = epoch_of(&takers);
-    const pa_status status = pa_job_take(job, &lease);
+    const pa_status status = pa_job_complete_and_take(job, &lease);
     pass_on(&lease);
     if (status == PA_STATUS_OK)
       run_lease(&lease);

@@ -56,6 +56,45 @@ TEST(leases_have_the_size_that_max_items_says) {
   FREE_WITH(job, &lease);
 }
 
+TEST(complete_and_take_is_both) {
+  const pa_options options = one_by_one(1);
+  pa_job* job = job_of(&options, 3, 0);
+  pa_lease lease = {0}, waiting = {0};
+  CHECK_STATUS(pa_job_complete_and_take(job, &lease), PA_STATUS_OK, NULL);  // it held nothing: this is take
+  CHECK_EQ(lease.first, 0);
+  take_expecting(job, &waiting, PA_STATUS_AGAIN);
+  CHECK_STATUS(pa_job_complete_and_take(job, &lease), PA_STATUS_OK, NULL);
+  CHECK_EQ(lease.first, 1);
+  CHECK_EQ(lease.count, 1);
+  CHECK_STATUS(pa_job_fail(job, &lease, 1, PA_FAIL_FINAL, -1, 6, "six"), PA_STATUS_FINAL, NULL);
+  CHECK_STATUS(pa_job_complete_and_take(job, &lease), PA_STATUS_OK, NULL);  // nothing was left of it
+  CHECK_EQ(lease.first, 2);
+  CHECK_STATUS(pa_job_complete_and_take(job, &lease), PA_STATUS_DONE, NULL);
+  CHECK_EQ(lease.wake, UINT32_MAX);  // that the last one was completed is what the other waits for
+  take_expecting(job, &waiting, PA_STATUS_DONE);
+  CHECK_EQ(pa_job_end(job), PA_END_COMPLETED);
+  pa_progress progress;
+  CHECK_STATUS(pa_job_progress(job, &progress), PA_STATUS_OK, NULL);
+  CHECK_EQ(progress.done, 3);
+  FREE_WITH(job, &lease, &waiting);
+}
+
+TEST(an_attempt_that_succeeds_after_others_may_be_completed_so_as_well) {
+  pa_options options = one_by_one(1);
+  options.retry.attempts = 2;
+  options.retry.backoff_ns = 0;
+  pa_job* job = job_of(&options, 1, 0);
+  pa_lease lease = {0};
+  take_index(job, &lease, 0);
+  CHECK_STATUS(pa_job_fail(job, &lease, 0, 0, -1, 6, "six"), PA_STATUS_RETRY, NULL);
+  CHECK_STATUS(pa_job_complete_and_take(job, &lease), PA_STATUS_OK, NULL);
+  CHECK_EQ(lease.attempt, 2);
+  CHECK_STATUS(pa_job_complete_and_take(job, &lease), PA_STATUS_DONE, NULL);
+  reset_books();
+  CHECK_EQ(drain_all(job, &all), 0);
+  FREE_WITH(job, &lease);
+}
+
 TEST(takers_beyond_workers_wait_until_one_is_done) {
   const pa_options options = one_by_one(2);
   pa_job* job = job_of(&options, 10, 0);
@@ -430,7 +469,7 @@ TEST(calls_after_free_are_harmless) {
   take_expecting(job, &parked, PA_STATUS_AGAIN);
   pa_job_free(job);
   CHECK_STATUS(pa_job_complete(job, &completing, 1), PA_STATUS_STOPPED, NULL);
-  take_expecting(job, &completing, PA_STATUS_DONE);
+  CHECK_STATUS(pa_job_complete_and_take(job, &completing), PA_STATUS_DONE, NULL);
   CHECK_STATUS(pa_job_fail(job, &failing, 1, 0, -1, 1, "late"), PA_STATUS_STOPPED, NULL);
   take_expecting(job, &failing, PA_STATUS_DONE);
   CHECK_STATUS(pa_job_leave(job, &leaving), PA_STATUS_OK, NULL);

@@ -139,6 +139,12 @@ static void step(taker* t) {
 
 static void complete(taker* t) {
   const uint64_t first = t->lease.first, done = chance(4) ? draw(t->lease.count + 1) : t->lease.count;
+  if (done == t->lease.count && chance(2)) {
+    const pa_status status = pa_job_complete_and_take(h.job, &t->lease);
+    settled(first, done);
+    told(t, status);
+    return;
+  }
   pa_job_complete(h.job, &t->lease, done);
   settled(first, done);
   pass_on(t);

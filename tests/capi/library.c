@@ -126,6 +126,7 @@ TEST(the_table_holds_the_functions) {
   HOLDS(job_step);
   HOLDS(job_fail);
   HOLDS(job_complete);
+  HOLDS(job_complete_and_take);
   HOLDS(job_leave);
   HOLDS(job_next);
   HOLDS(job_room);

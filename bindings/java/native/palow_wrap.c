@@ -288,17 +288,6 @@ static void stop_drop(pa_stop *stop) {
   pa_stop_release(stop);
 }
 
-/* Completes all that is left of the lease, and takes the next one: with small items, each call of the job counts. The wake-ups of both
- * are told together. */
-static pa_status complete_and_take(pa_job *job, pa_lease *lease) {
-  pa_job_complete(job, lease, lease->count);
-  const uint32_t wake = lease->wake, wake_consumer = lease->wake_consumer;
-  const pa_status status = pa_job_take(job, lease);
-  lease->wake = lease->wake > UINT32_MAX - wake ? UINT32_MAX : lease->wake + wake;
-  lease->wake_consumer |= wake_consumer;
-  return status;
-}
-
 static void *address_of(void *direct_buffer) { return direct_buffer; }
 
 
@@ -1270,6 +1259,22 @@ SWIGEXPORT jint JNICALL Java_libpa_low_palowJNI_pa_1job_1complete(JNIEnv *jenv, 
 }
 
 
+SWIGEXPORT jint JNICALL Java_libpa_low_palowJNI_pa_1job_1complete_1and_1take(JNIEnv *jenv, jclass jcls, jlong jarg1, jlong jarg2) {
+  jint jresult = 0 ;
+  pa_job *arg1 = 0 ;
+  pa_lease *arg2 = 0 ;
+  pa_status result;
+  
+  (void)jenv;
+  (void)jcls;
+  arg1 = *(pa_job **)&jarg1; 
+  arg2 = *(pa_lease **)&jarg2; 
+  result = (pa_status)pa_job_complete_and_take(arg1,arg2);
+  jresult = (jint)result; 
+  return jresult;
+}
+
+
 SWIGEXPORT jint JNICALL Java_libpa_low_palowJNI_pa_1job_1leave(JNIEnv *jenv, jclass jcls, jlong jarg1, jlong jarg2) {
   jint jresult = 0 ;
   pa_job *arg1 = 0 ;
@@ -1465,22 +1470,6 @@ SWIGEXPORT void JNICALL Java_libpa_low_palowJNI_stop_1drop(JNIEnv *jenv, jclass 
   (void)jcls;
   arg1 = *(pa_stop **)&jarg1; 
   stop_drop(arg1);
-}
-
-
-SWIGEXPORT jint JNICALL Java_libpa_low_palowJNI_complete_1and_1take(JNIEnv *jenv, jclass jcls, jlong jarg1, jlong jarg2) {
-  jint jresult = 0 ;
-  pa_job *arg1 = 0 ;
-  pa_lease *arg2 = 0 ;
-  pa_status result;
-  
-  (void)jenv;
-  (void)jcls;
-  arg1 = *(pa_job **)&jarg1; 
-  arg2 = *(pa_lease **)&jarg2; 
-  result = (pa_status)complete_and_take(arg1,arg2);
-  jresult = (jint)result; 
-  return jresult;
 }
 
 

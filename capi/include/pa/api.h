@@ -157,6 +157,7 @@ typedef struct pa_api {
   int32_t (*job_end)(const pa_job *);
   pa_status (*job_close)(pa_job *);
   void (*job_free)(pa_job *);
+  pa_status (*job_complete_and_take)(pa_job *, pa_lease *);
 } pa_api;
 
 /* Returns the table of functions for a major version, or NULL if this library is of another one.

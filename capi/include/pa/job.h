@@ -6,7 +6,8 @@
  *
  *     pa_lease lease = {0};                                       // one for each taker: that is, for each call at a time
  *     for (;;) {
- *       pa_status status = pa_job_take(job, &lease);
+ *       pa_status status = pa_job_complete_and_take(job, &lease);           // all of the last one succeeded, but for what failed
+ *       wake(lease.wake);
  *       if (status == PA_STATUS_DONE) break;
  *       if (status == PA_STATUS_AGAIN) { wait(lease.wait_ns); continue; }   // until woken, or for so long
  *       if (status == PA_STATUS_PULL) {                                     // fetch up to lease.count inputs
@@ -15,10 +16,15 @@
  *         wake(lease.wake);
  *         continue;
  *       }
- *       for (i = lease.first, end = i + lease.count; i < end && status == PA_STATUS_OK; i++)
- *         if ((code = run(i)) != 0 && pa_job_fail(job, &lease, i, 0, -1, code, NULL) == PA_STATUS_STOPPED) break;
- *       pa_job_complete(job, &lease, lease.count);                          // all that is left of it succeeded
- *       wake(lease.wake);
+ *       for (i = lease.first, end = i + lease.count; i < end; i++) {
+ *         if ((code = run(i)) == 0) continue;
+ *         status = pa_job_fail(job, &lease, i, 0, -1, code, NULL);
+ *         wake(lease.wake);
+ *         if (status != PA_STATUS_STOPPED) continue;
+ *         pa_job_complete(job, &lease, 0);                                  // the job has ended: the rest goes back unrun
+ *         wake(lease.wake);
+ *         break;
+ *       }
  *     }
  *
  * WORDS
@@ -151,6 +157,10 @@ PA_EXPORT pa_status pa_job_fail(pa_job *job, pa_lease *lease, uint64_t index, ui
 /* The first `done` of what is left of the lease succeeded; the rest goes back as if it had never been taken. The lease is over.
  * Returns PA_STATUS_OK, or PA_STATUS_STOPPED: the job was closed, and what the lease held is not done. */
 PA_EXPORT pa_status pa_job_complete(pa_job *job, pa_lease *lease, uint64_t done);
+
+/* pa_job_complete for all that is left of the lease, if the taker holds one, and then pa_job_take: the way to go on, and the
+ * quicker one. Counts of whom to wake are those of both. Returns what pa_job_take returns. */
+PA_EXPORT pa_status pa_job_complete_and_take(pa_job *job, pa_lease *lease);
 
 /* The taker will not come back: what it holds goes back, and if it was parked, somebody else must be woken in its place. The lease
  * may then be zeroed or freed. For a taker that has died, anybody may call it. */

@@ -38,6 +38,7 @@ namespace pa::simulation {
   X(left)                         \
   X(went_early)                   \
   X(left_with_a_lease)            \
+  X(completed_and_took)           \
   X(gated_runs)                   \
   X(waited_for_a_place)           \
   X(probes)                       \

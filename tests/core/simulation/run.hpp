@@ -89,7 +89,9 @@ class Run final : public Witness {
   void work(Taker& taker);
   void work_batch(Taker& taker);
   bool fail(Taker& taker, uint64_t index);  // false: the lease was taken back and is over
+  void answered(Taker& taker, Take answer, bool must, bool probing, const Wake& wake);
   void complete(Taker& taker, uint64_t done);
+  void complete_and_take(Taker& taker);
   void step(Taker& taker, uint64_t done);
   void desert(Taker& taker);
   void come();

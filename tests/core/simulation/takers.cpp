@@ -40,9 +40,13 @@ bool Run::act() {
 
 void Run::take(Taker& taker, bool probing) {
   const bool must = must_end();
-  const nanos park_limit = config_.deadline;
   Wake wake;
   const Take answer = job_.take(around_.now, taker.lease, wake);
+  answered(taker, answer, must, probing, wake);
+}
+
+void Run::answered(Taker& taker, Take answer, bool must, bool probing, const Wake& wake) {
+  const nanos park_limit = config_.deadline;
   const Lease& lease = taker.lease;
   if (answer == Take::again) {
     PA_TRACE("taker %d %s: again, comes back at %s", number_of(taker), probing ? "probes" : "takes",
@@ -241,6 +245,7 @@ bool Run::fail(Taker& taker, uint64_t index) {
 
 void Run::complete(Taker& taker, uint64_t done) {
   Lease& lease = taker.lease;
+  if (done && done == lease.count && chance(around_.random, 0.3)) return complete_and_take(taker);
   const bool revoked = lease.count && ledger_.is_taken_back(lease.first);
   const uint64_t first = lease.first, rest = lease.count - done;
   heard_ = {};
@@ -265,6 +270,26 @@ void Run::complete(Taker& taker, uint64_t done) {
   if (config_.batched && !config_.batch_max)
     PA_CHECK(job_.batch_size() <= config_.lease_max, "batch size %llu", ull{job_.batch_size()});
   after_call(wake);
+}
+
+void Run::complete_and_take(Taker& taker) {
+  const uint64_t first = taker.lease.first, count = taker.lease.count;
+  const bool revoked = ledger_.is_taken_back(first);
+  const bool must = must_end();
+  heard_ = {};
+  Wake wake;
+  const Take answer = job_.complete_and_take(around_.now, taker.lease, *this, wake);
+  PA_TRACE("taker %d completes [%llu +%llu), and takes", number_of(taker), ull{first}, ull{count});
+  if (revoked) {
+    coverage_.late_calls++;
+    PA_CHECK(heard_.successes == 0, "late successes are told");
+    PA_CHECK(answer == Take::done, "a %s after the run was detached", name(answer));
+  } else {
+    note_successes(first, count, "complete_and_take");
+  }
+  coverage_.completed_and_took++;
+  taker.doing = Doing::idle;
+  answered(taker, answer, must, false, wake);
 }
 
 // A call that was given up: the taker goes, and what it held is run by others.

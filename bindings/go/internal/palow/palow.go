@@ -64,6 +64,7 @@ extern int _wrap_pa_job_supply_palow(uintptr_t arg1, swig_voidp arg2, swig_type_
 extern int _wrap_pa_job_step_palow(uintptr_t arg1, swig_voidp arg2, swig_type_10 arg3);
 extern int _wrap_pa_job_fail_palow(uintptr_t arg1, swig_voidp arg2, swig_type_11 arg3, int arg4, swig_type_12 arg5, int arg6, swig_voidp arg7);
 extern int _wrap_pa_job_complete_palow(uintptr_t arg1, swig_voidp arg2, swig_type_13 arg3);
+extern int _wrap_pa_job_complete_and_take_palow(uintptr_t arg1, swig_voidp arg2);
 extern int _wrap_pa_job_leave_palow(uintptr_t arg1, swig_voidp arg2);
 extern int _wrap_pa_job_next_palow(uintptr_t arg1, swig_voidp arg2);
 extern int _wrap_pa_job_poll_palow(uintptr_t arg1, swig_voidp arg2);
@@ -73,7 +74,6 @@ extern int _wrap_pa_job_drain_palow(uintptr_t arg1, swig_voidp arg2);
 extern int _wrap_pa_job_end_palow(uintptr_t arg1);
 extern int _wrap_pa_job_close_palow(uintptr_t arg1);
 extern void _wrap_pa_job_free_palow(uintptr_t arg1);
-extern int _wrap_pa_go_complete_and_take_palow(uintptr_t arg1, swig_voidp arg2);
 #undef intgo
 */
 import "C"
@@ -336,6 +336,14 @@ func Pa_job_complete(arg1 uintptr, arg2 *Lease, arg3 uint64) (_swig_ret int32) {
 	return swig_r
 }
 
+func Pa_job_complete_and_take(arg1 uintptr, arg2 *Lease) (_swig_ret int32) {
+	var swig_r int32
+	_swig_i_0 := arg1
+	_swig_i_1 := arg2
+	swig_r = (int32)(C._wrap_pa_job_complete_and_take_palow(C.uintptr_t(_swig_i_0), C.swig_voidp(_swig_i_1)))
+	return swig_r
+}
+
 func Pa_job_leave(arg1 uintptr, arg2 *Lease) (_swig_ret int32) {
 	var swig_r int32
 	_swig_i_0 := arg1
@@ -400,14 +408,6 @@ func Pa_job_close(arg1 uintptr) (_swig_ret int32) {
 func Pa_job_free(arg1 uintptr) {
 	_swig_i_0 := arg1
 	C._wrap_pa_job_free_palow(C.uintptr_t(_swig_i_0))
-}
-
-func Pa_go_complete_and_take(arg1 uintptr, arg2 *Lease) (_swig_ret int32) {
-	var swig_r int32
-	_swig_i_0 := arg1
-	_swig_i_1 := arg2
-	swig_r = (int32)(C._wrap_pa_go_complete_and_take_palow(C.uintptr_t(_swig_i_0), C.swig_voidp(_swig_i_1)))
-	return swig_r
 }
 
 

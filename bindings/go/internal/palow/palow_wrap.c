@@ -230,18 +230,6 @@ PA_SAME(offsetof(pa_options, stop) == 160 && offsetof(pa_options, ordered) == 28
 static void *pa_go_alloc(size_t size) { return calloc(1, size); }
 static void pa_go_free(void *memory) { free(memory); }
 
-
-/* Completes all that is left of the lease, and takes the next one: a call from Go costs more than either. The wake-ups of both are
- * told together. */
-static pa_status pa_go_complete_and_take(pa_job *job, pa_lease *lease) {
-  pa_job_complete(job, lease, lease->count);
-  const uint32_t wake = lease->wake, wake_consumer = lease->wake_consumer;
-  const pa_status status = pa_job_take(job, lease);
-  lease->wake = lease->wake > UINT32_MAX - wake ? UINT32_MAX : lease->wake + wake;
-  lease->wake_consumer |= wake_consumer;
-  return status;
-}
-
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -610,6 +598,21 @@ int _wrap_pa_job_complete_palow(pa_job *_swig_go_0, pa_lease *_swig_go_1, long l
 }
 
 
+int _wrap_pa_job_complete_and_take_palow(pa_job *_swig_go_0, pa_lease *_swig_go_1) {
+  pa_job *arg1 = 0 ;
+  pa_lease *arg2 = 0 ;
+  pa_status result;
+  int _swig_go_result;
+  
+  arg1 = (pa_job *)_swig_go_0; 
+  arg2 = (pa_lease *)_swig_go_1; 
+  
+  result = pa_job_complete_and_take(arg1,arg2);
+  _swig_go_result = result; 
+  return _swig_go_result;
+}
+
+
 int _wrap_pa_job_leave_palow(pa_job *_swig_go_0, pa_lease *_swig_go_1) {
   pa_job *arg1 = 0 ;
   pa_lease *arg2 = 0 ;
@@ -731,21 +734,6 @@ void _wrap_pa_job_free_palow(pa_job *_swig_go_0) {
   
   pa_job_free(arg1);
   
-}
-
-
-int _wrap_pa_go_complete_and_take_palow(pa_job *_swig_go_0, pa_lease *_swig_go_1) {
-  pa_job *arg1 = 0 ;
-  pa_lease *arg2 = 0 ;
-  pa_status result;
-  int _swig_go_result;
-  
-  arg1 = (pa_job *)_swig_go_0; 
-  arg2 = (pa_lease *)_swig_go_1; 
-  
-  result = pa_go_complete_and_take(arg1,arg2);
-  _swig_go_result = result; 
-  return _swig_go_result;
 }
 
 

@@ -651,6 +651,7 @@ pub struct pa_api {
     pub job_end: Option<unsafe extern "C" fn(*const pa_job) -> i32>,
     pub job_close: Option<unsafe extern "C" fn(*mut pa_job) -> pa_status>,
     pub job_free: Option<unsafe extern "C" fn(*mut pa_job)>,
+    pub job_complete_and_take: Option<unsafe extern "C" fn(*mut pa_job, *mut pa_lease) -> pa_status>,
 }
 
 unsafe extern "C" {
@@ -994,6 +995,11 @@ unsafe extern "C" {
     /// Returns PA_STATUS_OK, or PA_STATUS_STOPPED: the job was closed, and what the lease held is not done.
     /// ```
     pub fn pa_job_complete(job: *mut pa_job, lease: *mut pa_lease, done: u64) -> pa_status;
+    /// ```text
+    /// pa_job_complete for all that is left of the lease, if the taker holds one, and then pa_job_take: the way to go on, and the
+    /// quicker one. Counts of whom to wake are those of both. Returns what pa_job_take returns.
+    /// ```
+    pub fn pa_job_complete_and_take(job: *mut pa_job, lease: *mut pa_lease) -> pa_status;
     /// ```text
     /// The taker will not come back: what it holds goes back, and if it was parked, somebody else must be woken in its place. The lease
     /// may then be zeroed or freed. For a taker that has died, anybody may call it.

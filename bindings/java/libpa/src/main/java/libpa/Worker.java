@@ -9,9 +9,9 @@ import libpa.low.palowConstants;
 /** A taker: a thread that takes leases of a run and runs what they name, until there are no more. */
 final class Worker implements Runnable {
   /** Items are run in blocks of about this; behind each, the clock is looked at. */
-  private static final long BLOCK_NANOS = 2_000;
+  private static final long BLOCK_NANOS = 10_000;
   /** A lease that takes longer is shown to the job now and then, so that others see progress, and a stop or a pause takes effect. */
-  private static final long STEP_NANOS = 100_000;
+  private static final long STEP_NANOS = 200_000;
 
   static final int LONGEST_BLOCK = 1 << 10;
   /** Items that failed have one code: what they threw is what counts. */
@@ -140,7 +140,7 @@ final class Worker implements Runnable {
     final boolean hadLease = isComplete;
     isComplete = false;
     final int status =
-        hadLease ? palow.complete_and_take(run.job, lease.address) : palow.pa_job_take(run.job, lease.address);
+        hadLease ? palow.pa_job_complete_and_take(run.job, lease.address) : palow.pa_job_take(run.job, lease.address);
     run.passOn(lease);
     return status;
   }
@@ -173,7 +173,8 @@ final class Worker implements Runnable {
 
   private void park(long seen) {
     try {
-      run.takers.park(seen, lease.waitNanos());
+      if (isCaller) run.takers.parkLightly(seen, lease.waitNanos());
+      else run.takers.park(seen, lease.waitNanos());
     } catch (InterruptedException e) {
       if (isCaller) interrupt(); // others: an item left it behind
     }

@@ -275,6 +275,10 @@ public class palow implements palowConstants {
     return palowJNI.pa_job_complete(job, lease, done);
   }
 
+  public static int pa_job_complete_and_take(long job, long lease) {
+    return palowJNI.pa_job_complete_and_take(job, lease);
+  }
+
   public static int pa_job_leave(long job, long lease) {
     return palowJNI.pa_job_leave(job, lease);
   }
@@ -329,10 +333,6 @@ public class palow implements palowConstants {
 
   public static void stop_drop(long stop) {
     palowJNI.stop_drop(stop);
-  }
-
-  public static int complete_and_take(long job, long lease) {
-    return palowJNI.complete_and_take(job, lease);
   }
 
   public static long address_of(java.nio.ByteBuffer direct_buffer) { return palowJNI.address_of(direct_buffer); }

@@ -78,6 +78,7 @@ public class palowJNI {
   public final static native int pa_job_step(long jarg1, long jarg2, long jarg3);
   public final static native int pa_job_fail(long jarg1, long jarg2, long jarg3, long jarg4, long jarg5, int jarg6, String jarg7);
   public final static native int pa_job_complete(long jarg1, long jarg2, long jarg3);
+  public final static native int pa_job_complete_and_take(long jarg1, long jarg2);
   public final static native int pa_job_leave(long jarg1, long jarg2);
   public final static native int pa_job_next(long jarg1, long jarg2);
   public final static native int pa_job_poll(long jarg1, long jarg2);
@@ -92,7 +93,6 @@ public class palowJNI {
   public final static native void limiter_drop(long jarg1);
   public final static native long stop_new(long jarg1);
   public final static native void stop_drop(long jarg1);
-  public final static native int complete_and_take(long jarg1, long jarg2);
   public final static native long address_of(java.nio.ByteBuffer jarg1);
   public final static native int SIZEOF_OPTIONS_get();
   public final static native int SIZEOF_RATE_get();
