@@ -118,9 +118,9 @@ final class MapRun extends Run {
   }
 
   private <R> Results<R> results() {
-    final long failed = notes.values().stream().filter(note -> note.error != null).count();
-    final boolean ok = states == null && failed == 0;
-    return new Results<>(new Outcomes<R>(), end(), ok && end() == End.COMPLETED, batchSize);
+    boolean ok = states == null && end() == End.COMPLETED;
+    for (Note note : notes.values()) ok &= note.error == null;
+    return new Results<>(new Outcomes<R>(), end(), ok, batchSize);
   }
 
   /** Made when they are looked at: most never are. */

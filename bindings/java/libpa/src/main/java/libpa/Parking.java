@@ -9,6 +9,9 @@ import java.util.concurrent.locks.ReentrantLock;
  */
 final class Parking {
   private static final int EVERYBODY = -1;
+  /** About what it costs to be woken. */
+  private static final long SPIN_NANOS = 50_000;
+  private static final boolean MAY_SPIN = Runtime.getRuntime().availableProcessors() > 1;
 
   private final ReentrantLock lock = new ReentrantLock();
   private final Condition changed = lock.newCondition();
@@ -18,6 +21,13 @@ final class Parking {
 
   long epoch() {
     return epoch;
+  }
+
+  /** As {@link #park}, but first awake for a moment: for the thread that all the others work for. */
+  void parkLightly(long seen, long nanos) throws InterruptedException {
+    final long began = System.nanoTime();
+    while (MAY_SPIN && nanos != 0 && epoch == seen && System.nanoTime() - began < SPIN_NANOS) Thread.onSpinWait();
+    park(seen, nanos);
   }
 
   /** Until woken, or for so long at most; a negative time is for ever. */

@@ -92,6 +92,7 @@ abstract class Run {
   record Breach(RunFailedException.Part part, Throwable cause) {}
 
   private static final int SPARES = 8;
+  private static final int PROCESSORS = Runtime.getRuntime().availableProcessors();
 
   final Settings settings;
   final Body body;
@@ -122,6 +123,8 @@ abstract class Run {
   volatile boolean exhausted;
   /** A worker had nothing to do and went: those that are missing are started when there is work for them. */
   private volatile boolean enough;
+  /** The calling thread is at it. */
+  private volatile boolean starting;
 
   private final Runnable wake = this::wakeEverybody;
   private final Runnable stopNoted = this::noteStop;
@@ -181,11 +184,19 @@ abstract class Run {
 
   // ---------------------------------------------------------------- workers
 
-  /** Starts so many workers, or as many as there is something for. */
+  /**
+   * Starts so many workers, or as many as there is something for. Those that are there go first: of many workers for short items, a few
+   * have done the work before the others have begun.
+   */
   final void start(int most) {
     unstarted.set(most);
+    starting = true;
     try {
-      for (int i = 0; i < most && !exhausted && !enough; i++) startNext();
+      for (int i = 0; i < most && !exhausted && !enough; i++) {
+        startNext();
+        if (i >= PROCESSORS) Thread.yield();
+      }
+      starting = false;
     } catch (Throwable none) {
       unstarted.set(0);
       if (isBusy() || exhausted || helpedByCaller()) return; // there are others to do the work, or have done it
@@ -196,7 +207,7 @@ abstract class Run {
 
   /** A worker has found work: one who sleeps must be there, to be woken for what comes next, as long as there may be more. */
   final void keepSpare() {
-    if (unstarted.get() == 0 || takers.sleepers() > 0) return;
+    if (starting || unstarted.get() == 0 || takers.sleepers() > 0) return;
     try {
       startNext();
     } catch (Throwable noThread) { // those who are there do the work
@@ -258,7 +269,7 @@ abstract class Run {
       final long seen = owner.epoch();
       if (!isBusy()) break;
       try {
-        owner.park(seen, -1);
+        owner.parkLightly(seen, -1);
       } catch (InterruptedException e) {
         interrupted = true;
         stop();
