@@ -1,6 +1,6 @@
-#!/usr/bin/env bash
-# Java, for ./run: see "languages" there. `root` is of run.
-# shellcheck disable=SC2154
+# shellcheck shell=bash
+# The binding for Java: what `run` calls. Needs the functions of `run`, and root.
+: "${root:?}"
 
 need_java() {
   need default-jdk-headless maven make # make is for CMake, which the build of the natives calls
@@ -122,7 +122,8 @@ test_java() {
   local java
   test_javadoc
   test_first_program
-  test_java_on java "$(command -v java)"
+  # A collection for each megabyte: whatever moves or dies too early does so here.
+  test_java_on java "$(command -v java)" "-Dlibpa.test.args=-Xcheck:jni -XX:+UseSerialGC -Xmn1m"
   while read -r java; do
     test_java_on "java $(java_version "$java")" "$java" "-Dlibpa.test.args=-Xcheck:jni --enable-native-access=ALL-UNNAMED"
   done < <(newer_jvms)

@@ -22,31 +22,25 @@ func streamByPa(items []int, fn body) int {
 	return sum
 }
 
+type answer struct {
+	index, value int
+	err          error
+}
+
 // streamByChannels is a pool of workers between two channels, as it stands in every book.
 func streamByChannels(items []int, fn body) int {
-	type answer struct {
-		index, value int
-		err          error
-	}
 	inputs, answers, ctx := make(chan int, 64), make(chan answer, 64), context.Background()
-	var pool sync.WaitGroup
-	for range workers {
-		pool.Add(1)
-		go func() {
-			defer pool.Done()
-			for i := range inputs {
-				value, err := fn(ctx, items[i])
-				answers <- answer{i, value, err}
-			}
-		}()
-	}
+	poolOfWorkers(answers, func() {
+		for i := range inputs {
+			value, err := fn(ctx, items[i])
+			answers <- answer{i, value, err}
+		}
+	})
 	go func() {
 		for i := range items {
 			inputs <- i
 		}
 		close(inputs)
-		pool.Wait()
-		close(answers)
 	}()
 	sum := 0
 	for a := range answers {
@@ -58,50 +52,53 @@ func streamByChannels(items []int, fn body) int {
 	return sum
 }
 
-// streamByBatches is the same with many items at a time.
+// streamByBatches is the same with many items at a time, each of which has its answer.
 func streamByBatches(items []int, fn body) int {
 	const size = 1024
-	type answer struct {
-		first  int
-		values []int
-		err    error
-	}
-	inputs, answers, ctx := make(chan int, 64), make(chan answer, 64), context.Background()
-	var pool sync.WaitGroup
-	for range workers {
-		pool.Add(1)
-		go func() {
-			defer pool.Done()
-			for first := range inputs {
-				part := items[first:min(first+size, len(items))]
-				a := answer{first, make([]int, len(part)), nil}
-				for i, x := range part {
-					if a.values[i], a.err = fn(ctx, x); a.err != nil {
-						break
-					}
-				}
-				answers <- a
+	inputs, answers, ctx := make(chan int, 64), make(chan []answer, 64), context.Background()
+	poolOfWorkers(answers, func() {
+		for first := range inputs {
+			part := items[first:min(first+size, len(items))]
+			batch := make([]answer, len(part))
+			for i, x := range part {
+				value, err := fn(ctx, x)
+				batch[i] = answer{first + i, value, err}
 			}
-		}()
-	}
+			answers <- batch
+		}
+	})
 	go func() {
 		for first := 0; first < len(items); first += size {
 			inputs <- first
 		}
 		close(inputs)
-		pool.Wait()
-		close(answers)
 	}()
 	sum := 0
-	for a := range answers {
-		if a.err != nil {
-			fail(a.err)
-		}
-		for _, value := range a.values {
-			sum += value
+	for batch := range answers {
+		for _, a := range batch {
+			if a.err != nil {
+				fail(a.err)
+			}
+			sum += a.value
 		}
 	}
 	return sum
+}
+
+// poolOfWorkers starts workers, and closes what they send to when all have ended.
+func poolOfWorkers[A any](answers chan A, work func()) {
+	var pool sync.WaitGroup
+	for range workers {
+		pool.Add(1)
+		go func() {
+			defer pool.Done()
+			work()
+		}()
+	}
+	go func() {
+		pool.Wait()
+		close(answers)
+	}()
 }
 
 // streamByHand is an iterator that is written for exactly this work: a ring of blocks that are used again and again, handed to and fro

@@ -97,7 +97,7 @@ public final class Bench {
         })
         .add("pa_map", () -> many.map(items, Bench::sleep))
         .add("1,000 threads by hand", () -> sleepByHand(items, executor));
-    race.run(5, quick ? 15 : 25);
+    race.run(quick ? 10 : 40, quick ? 15 : 31);
     executor.shutdown();
     report(row, race, "pa_map", "1,000 threads by hand", "invokeAll");
   }
