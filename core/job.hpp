@@ -263,7 +263,7 @@ class Job {
   // No lock where lock_commits_ is false. `each`: how long each took.
   void commit(nanos now, Lease& lease, uint64_t done, nanos each, Witness& witness, Wake& wake);
   nanos share_of_time(nanos now, const Lease& lease, uint64_t ran) const;
-  void settle(nanos now, Lease& lease, uint64_t done, std::unique_lock<Mutex>& lock, Witness& witness,
+  void settle(nanos now, Lease& lease, uint64_t done, std::unique_lock<AdaptiveMutex>& lock, Witness& witness,
               Wake& wake);  // no lock
   void give_back(nanos now, Lease& lease, Wake& wake);
   void push_ready(const Ready& ready);
@@ -303,7 +303,7 @@ class Job {
   Atomic<uint64_t> batch_size_{0};
 
   // Lock order: mutex_, then the limiter's own, then whatever the witness takes.
-  alignas(64) mutable Mutex mutex_;
+  alignas(64) mutable AdaptiveMutex mutex_;
   uint64_t next_ = 0;  // indices below are admitted
   uint64_t chunk_end_ = 0;
   uint64_t sequence_ = 0;

@@ -121,7 +121,8 @@ Take Job::complete_and_take(nanos now, Lease& lease, Witness& witness, Wake& wak
 }
 
 // The lock is taken if that is necessary.
-void Job::settle(nanos now, Lease& lease, uint64_t done, std::unique_lock<Mutex>& lock, Witness& witness, Wake& wake) {
+void Job::settle(nanos now, Lease& lease, uint64_t done, std::unique_lock<AdaptiveMutex>& lock, Witness& witness,
+                 Wake& wake) {
   if (take_note_of_revocation(lease)) return;
   const uint64_t ran = lease.granted - (lease.count - done);
   commit(now, lease, done, share_of_time(now, lease, done), witness, wake);

@@ -1,4 +1,4 @@
-// The atomics and the mutex of the engine, by one name, so that tests/interleave can compile the same sources with
+// The atomics and the mutexes of the engine, by one name, so that tests/interleave can compile the same sources with
 // atomics that hand over to another thread at every operation.
 #pragma once
 
@@ -15,13 +15,16 @@ namespace pa {
 template <class T>
 using Atomic = std::atomic<T>;
 
+using Mutex = std::mutex;
+
 #ifdef PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP
-// It is held for a moment at a time: whoever finds it taken spins before it sleeps, since being woken takes far longer.
-class Mutex {
+// Where many threads come by once for each item: whoever finds it taken spins before it sleeps, since being woken takes far
+// longer. (Of the limiter, that few threads use all the time, it makes a token dearer.)
+class AdaptiveMutex {
  public:
-  Mutex() = default;
-  Mutex(const Mutex&) = delete;
-  Mutex& operator=(const Mutex&) = delete;
+  AdaptiveMutex() = default;
+  AdaptiveMutex(const AdaptiveMutex&) = delete;
+  AdaptiveMutex& operator=(const AdaptiveMutex&) = delete;
 
   void lock() noexcept { pthread_mutex_lock(&mutex_); }
   bool try_lock() noexcept { return pthread_mutex_trylock(&mutex_) == 0; }
@@ -31,7 +34,7 @@ class Mutex {
   pthread_mutex_t mutex_ = PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP;
 };
 #else
-using Mutex = std::mutex;
+using AdaptiveMutex = std::mutex;
 #endif
 
 }  // namespace pa

@@ -114,4 +114,6 @@ class Mutex {
   bool locked_ = false;
 };
 
+using AdaptiveMutex = Mutex;
+
 }  // namespace pa
