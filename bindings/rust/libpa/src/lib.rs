@@ -65,6 +65,7 @@ mod run;
 mod source;
 mod stop;
 mod stream;
+mod time;
 mod word;
 mod work;
 
@@ -114,7 +115,7 @@ where
 pub fn drain(timeout: Option<Duration>) -> Result<bool, Error> {
     let mut error = error::blank();
     // SAFETY: the pointer is valid.
-    let status = unsafe { libpa_sys::pa_drain(timeout.map_or(-1, options::nanoseconds), &raw mut error) };
+    let status = unsafe { libpa_sys::pa_drain(timeout.map_or(-1, time::nanoseconds), &raw mut error) };
     error::check(status, &error)?;
     Ok(status == libpa_sys::PA_STATUS_OK)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use libpa_sys as sys;
 
 use crate::error::{self, Error, ErrorKind};
-use crate::options::nanoseconds;
+use crate::time::nanoseconds;
 
 /// How often: at most `count` calls in each `per`, spread evenly, of which up to `burst` may come at once after idling.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -5,6 +5,7 @@ use libpa_sys as sys;
 use crate::error::Error;
 use crate::limiter::{Limiter, Rate};
 use crate::stop::StopToken;
+use crate::time::nanoseconds;
 
 /// Whether and when failed attempts are repeated. An item that waits for its next attempt occupies no worker.
 ///
@@ -291,9 +292,4 @@ fn set<V>(field: &mut V, value: Option<V>) {
     if let Some(value) = value {
         *field = value;
     }
-}
-
-/// What is too long for libpa is as good as the longest: 292 years.
-pub(crate) fn nanoseconds(duration: Duration) -> i64 {
-    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }

@@ -12,10 +12,10 @@ use crate::error::{self, BoxError, Error, ErrorKind, Outside};
 use crate::failures::Cause;
 use crate::hooks::{Owned, Shared};
 use crate::map::{Prepared, refuse_detach};
-use crate::options::nanoseconds;
 use crate::outcome::{self, End, ItemError, Outcome, State};
 use crate::run::Run;
 use crate::source::{IntoSource, Owner};
+use crate::time::nanoseconds;
 use crate::word::{self, Word};
 use crate::work::{run_batch, run_one, run_span};
 
