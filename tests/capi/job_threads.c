@@ -34,8 +34,11 @@ static void run_some(crew* c, pa_lease* lease) {
     status = pa_job_fail(c->job, lease, i, 0, 0, 1, "it failed");
     crew_settled(c, lease);
   }
-  if (status == PA_STATUS_STOPPED) return;  // the next take gives back what is left
-  pa_job_complete(c->job, lease, lease->count);
+  if (status != PA_STATUS_STOPPED) {
+    complete_all(c, lease);
+    return;
+  }
+  pa_job_complete(c->job, lease, 0);
   crew_settled(c, lease);
 }
 

@@ -44,7 +44,7 @@ uint64_t drain_all(pa_job* job, books* b);
 typedef struct crew crew;
 struct crew {
   pa_job* job;
-  // Runs a lease, and settles it.
+  // Runs a lease, and settles it; what is left of it then has succeeded.
   void (*run)(crew* c, pa_lease* lease);
   // Answers PA_STATUS_PULL; NULL: never asked.
   pa_status (*pull)(crew* c, pa_lease* lease);
@@ -70,6 +70,6 @@ void crew_settled(crew* c, const pa_lease* lease);  // wakes whom a call named
 pa_status crew_next(crew* c, pa_chunk* chunk);
 void crew_consume(crew* c, books* b);  // until the stream is over
 
-void complete_all(crew* c, pa_lease* lease);  // a crew's run
+void complete_all(crew* c, pa_lease* lease);  // a crew's run; some leases are left to the call that takes the next one
 
 #endif
