@@ -196,12 +196,13 @@ abstract class Run {
         startNext();
         if (i >= PROCESSORS) Thread.yield();
       }
-      starting = false;
     } catch (Throwable none) {
       unstarted.set(0);
       if (isBusy() || exhausted || helpedByCaller()) return; // there are others to do the work, or have done it
       stop();
       throw none;
+    } finally {
+      starting = false;
     }
   }
 
