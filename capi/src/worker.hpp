@@ -38,9 +38,9 @@ class Answers {
 // The call that the user's function sees.
 struct pa_call {
   pa::Record* run = nullptr;
-  uint64_t first = 0;             // index of the call's, or of the span's first item
-  uint64_t count = 1;             // items of a batch or range call
-  pa_span* span = nullptr;        // item functions: how far the loop is
+  uint64_t first = 0;       // index of the call's, or of the span's first item
+  uint64_t count = 1;       // items of a batch or range call
+  pa_span* span = nullptr;  // item functions: how far the loop is
   uint32_t attempt = 0;
   pa::nanos deadline = pa::kNever;  // of this attempt
 
