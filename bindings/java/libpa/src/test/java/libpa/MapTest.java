@@ -203,7 +203,13 @@ class MapTest {
   @Test
   void threadsOfOnesOwnRunTheItems() {
     final AtomicInteger made = new AtomicInteger();
-    final List<String> names = Parallel.workers(2).threads(task -> new Thread(task, "mine-" + made.incrementAndGet())).map(numbers(100), x -> Thread.currentThread().getName());
+    final CountDownLatch both = new CountDownLatch(2);
+    final Options own = Parallel.workers(2).threads(task -> new Thread(task, "mine-" + made.incrementAndGet()));
+    final List<String> names = own.map(numbers(100), x -> {
+      both.countDown();
+      both.await(); // else one of them may have done it all before the other is made
+      return Thread.currentThread().getName();
+    });
     assertTrue(names.stream().allMatch(name -> name.startsWith("mine-")));
     assertEquals(2, made.get());
   }
