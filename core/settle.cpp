@@ -115,8 +115,10 @@ Take Job::complete_and_take(nanos now, Lease& lease, Witness& witness, Wake& wak
   std::unique_lock lock(mutex_, std::defer_lock);
   if (lock_commits_) lock.lock();
   settle(now, lease, lease.count, lock, witness, wake);
-  if (lock.owns_lock() && !use_lanes_) return take_under_lock(now, lease, wake);
-  if (lock.owns_lock()) lock.unlock();
+  if (lock.owns_lock()) {
+    if (!use_lanes_) return take_under_lock(now, lease, wake);
+    lock.unlock();
+  }
   return take(now, lease, wake);
 }
 

@@ -15,11 +15,11 @@
 namespace pa::pool {
 namespace {
 
-constexpr nanos kSpin = 20'000;               // how long an idle thread looks for work before it sleeps
-constexpr nanos kIdleLimit = 10'000'000'000;  // how long it sleeps before it ends
-constexpr nanos kTick = 1'000'000;            // how often the sentinel looks at a task for later
-constexpr nanos kSentinelStays = 20'000'000;  // after the last of them
-constexpr nanos kLockAtUnload = 1'000'000'000;
+constexpr nanos kSpin = 20'000;                 // how long an idle thread looks for work before it sleeps
+constexpr nanos kIdleLimit = 10'000'000'000;    // how long it sleeps before it ends
+constexpr nanos kTick = 1'000'000;              // how often the sentinel looks at a task for later
+constexpr nanos kSentinelStays = 20'000'000;    // after the last of them
+constexpr nanos kLockAtUnload = 1'000'000'000;  // how long unloading waits for the lock
 
 struct Request {
   PoolTask* task;

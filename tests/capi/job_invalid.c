@@ -83,7 +83,9 @@ TEST(null_is_refused_everywhere) {
   CHECK_STATUS(pa_job_fail(NULL, &lease, 0, 0, -1, 1, NULL), PA_STATUS_INVALID, NULL);
   CHECK_STATUS(pa_job_fail(job, NULL, 0, 0, -1, 1, NULL), PA_STATUS_INVALID, NULL);
   CHECK_STATUS(pa_job_complete(NULL, &lease, 0), PA_STATUS_INVALID, NULL);
+  CHECK_STATUS(pa_job_complete_and_take(NULL, &lease), PA_STATUS_INVALID, NULL);
   CHECK_STATUS(pa_job_complete(job, NULL, 0), PA_STATUS_INVALID, NULL);
+  CHECK_STATUS(pa_job_complete_and_take(job, NULL), PA_STATUS_INVALID, NULL);
   CHECK_STATUS(pa_job_leave(NULL, &lease), PA_STATUS_INVALID, NULL);
   CHECK_STATUS(pa_job_leave(job, NULL), PA_STATUS_INVALID, NULL);
   CHECK_STATUS(pa_job_next(NULL, &chunk), PA_STATUS_INVALID, NULL);
@@ -188,6 +190,7 @@ TEST(a_pull_is_answered_by_a_supply_that_fits) {
   CHECK_EQ(lease.count, 2);
   CHECK_STATUS(pa_job_take(job, &lease), PA_STATUS_INVALID, NULL);
   CHECK_STATUS(pa_job_complete(job, &lease, 0), PA_STATUS_INVALID, NULL);
+  CHECK_STATUS(pa_job_complete_and_take(job, &lease), PA_STATUS_INVALID, NULL);
   CHECK_STATUS(pa_job_fail(job, &lease, 0, 0, -1, 1, NULL), PA_STATUS_INVALID, NULL);
   CHECK_STATUS(pa_job_supply(job, &lease, 3, 0), PA_STATUS_INVALID, NULL);
   CHECK_STATUS(pa_job_supply(job, &lease, 2, 2), PA_STATUS_INVALID, NULL);

@@ -159,7 +159,10 @@ PA_EXPORT pa_status pa_job_fail(pa_job *job, pa_lease *lease, uint64_t index, ui
 PA_EXPORT pa_status pa_job_complete(pa_job *job, pa_lease *lease, uint64_t done);
 
 /* pa_job_complete for all that is left of the lease, if the taker holds one, and then pa_job_take: the way to go on, and the
- * quicker one. Counts of whom to wake are those of both. Returns what pa_job_take returns. */
+ * quicker one. Counts of whom to wake are those of both. A lease whose rest was not run must be given back first, by
+ * pa_job_complete(job, lease, 0): it would count as done.
+ * Returns what pa_job_take returns, with the same errors; PA_STATUS_DONE also if the job was closed: what the lease held is then not
+ * done, and is drained. */
 PA_EXPORT pa_status pa_job_complete_and_take(pa_job *job, pa_lease *lease);
 
 /* The taker will not come back: what it holds goes back, and if it was parked, somebody else must be woken in its place. The lease

@@ -997,7 +997,10 @@ unsafe extern "C" {
     pub fn pa_job_complete(job: *mut pa_job, lease: *mut pa_lease, done: u64) -> pa_status;
     /// ```text
     /// pa_job_complete for all that is left of the lease, if the taker holds one, and then pa_job_take: the way to go on, and the
-    /// quicker one. Counts of whom to wake are those of both. Returns what pa_job_take returns.
+    /// quicker one. Counts of whom to wake are those of both. A lease whose rest was not run must be given back first, by
+    /// pa_job_complete(job, lease, 0): it would count as done.
+    /// Returns what pa_job_take returns, with the same errors; PA_STATUS_DONE also if the job was closed: what the lease held is then not
+    /// done, and is drained.
     /// ```
     pub fn pa_job_complete_and_take(job: *mut pa_job, lease: *mut pa_lease) -> pa_status;
     /// ```text
