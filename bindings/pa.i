@@ -12,5 +12,6 @@
 #elif defined(SWIGXML)
 %include <pa/pa.h>
 %include <pa/job.h>
+%include <pa/process.h>
 %include <pa/api.h>
 #endif

@@ -162,6 +162,8 @@ class Job {
   bool admit(nanos now, uint64_t got, bool end, uint64_t cookie, Wake& wake);
   // The first `done` of the lease succeeded and I go on. False: the lease is over; take again.
   bool step(nanos now, Lease& lease, uint64_t done, Witness& witness, Wake& wake);
+  // The same where what is behind them runs already: the lease goes on, even if the run has ended. False: it was revoked.
+  bool advance(nanos now, Lease& lease, uint64_t done, Witness& witness, Wake& wake);
   // All before `index` succeeded, `index` failed; I go on with what is behind it.
   Verdict fail(nanos now, Lease& lease, uint64_t index, Failure failure, Witness& witness, Wake& wake);
   // The first `done` succeeded, the rest goes back unrun.

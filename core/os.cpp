@@ -55,6 +55,15 @@ uint32_t futex_wake(std::atomic<uint32_t>& word, uint32_t count) noexcept {
   return woken > 0 ? static_cast<uint32_t>(woken) : 0;
 }
 
+void futex_wait_shared(const std::atomic<uint32_t>& word, uint32_t seen) noexcept {
+  const timespec a_second{1, 0};
+  syscall(SYS_futex, reinterpret_cast<const uint32_t*>(&word), FUTEX_WAIT, seen, &a_second, nullptr, 0);
+}
+
+void futex_wake_shared(const std::atomic<uint32_t>& word) noexcept {
+  syscall(SYS_futex, reinterpret_cast<const uint32_t*>(&word), FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
+}
+
 void nap(nanos time) noexcept {
   const timespec relative{0, static_cast<long>(time)};
   nanosleep(&relative, nullptr);

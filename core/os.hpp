@@ -15,6 +15,9 @@ void futex_wait(std::atomic<uint32_t>& word, uint32_t seen, nanos now, nanos unt
 void futex_wait_precisely(std::atomic<uint32_t>& word, uint32_t seen, nanos now, nanos until) noexcept;
 // Wakes up to `count` sleepers, and returns how many. Keeps errno: it is called in signal handlers.
 uint32_t futex_wake(std::atomic<uint32_t>& word, uint32_t count) noexcept;
+// The same for a word in memory that processes share. Returns after a second at the latest.
+void futex_wait_shared(const std::atomic<uint32_t>& word, uint32_t seen) noexcept;
+void futex_wake_shared(const std::atomic<uint32_t>& word) noexcept;
 // Sleeps for about so long, below a second; less if a signal comes.
 void nap(nanos time) noexcept;
 

@@ -46,6 +46,15 @@ bool Job::step(nanos now, Lease& lease, uint64_t done, Witness& witness, Wake& w
   return true;
 }
 
+bool Job::advance(nanos now, Lease& lease, uint64_t done, Witness& witness, Wake& wake) {
+  std::unique_lock lock(mutex_, std::defer_lock);
+  if (lock_commits_) lock.lock();
+  if (take_note_of_revocation(lease)) return false;
+  commit(now, lease, done, share_of_time(now, lease, done), witness, wake);
+  lease.since = now;
+  return true;
+}
+
 // Somebody is hungry: hand back the later half of what this lease still holds.
 void Job::share(Lease& lease, Wake& wake) {
   if (lease.count < 2 || lease.attempt != 1 || config_.fixed_lease || !(attention_.load(kRelaxed) & ~kEnded)) return;

@@ -37,7 +37,7 @@ typedef int32_t pa_status;
 %rename("$ignore", regexmatch$name="^PA_EXECUTOR|^PA_KEY|^PA_CODE|^PA_MESSAGE_MAX|^PA_UNSIZED") "";
 %rename("$ignore", regexmatch$name="^(retry_if|retry_ctx|on_progress|on_result|item_key|release_value|release_item|worker_start)$") "";
 %rename("$ignore", regexmatch$name="^(worker_stop|on_quiescent|progress_ctx|result_ctx|key_ctx|release_ctx|worker_ctx)$") "";
-%rename("$ignore", regexmatch$name="^(quiescent_ctx|reserved.*|message|notify)$") "";
+%rename("$ignore", regexmatch$name="^(quiescent_ctx|reserved.*|message|notify|task|process)$") "";
 %rename("$ignore", regexmatch$name="^pa_(lease|chunk|progress|error)$") "";
 %nodefaultctor;
 %nodefaultdtor;

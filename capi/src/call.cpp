@@ -1,8 +1,11 @@
-// What the user's function may ask and say while it runs.
+#include "capi/src/call.hpp"
+
 #include <algorithm>
 #include <cstring>
+#include <exception>
+#include <new>
 
-#include "capi/src/worker.hpp"
+#include "core/os.hpp"
 
 namespace pa {
 
@@ -34,25 +37,27 @@ void pa_call::note(const char* text) noexcept {
   message[size] = '\0';
 }
 
+int32_t pa_call::note_exception() noexcept {
+  try {
+    throw;
+  } catch (const std::exception& thrown) {
+    note(thrown.what());
+  } catch (...) {
+    note("an exception that is no std::exception");
+  }
+  return PA_CODE_EXCEPTION;
+}
+
 uint64_t pa_call_index(const pa_call* call) { return call->index(); }
 
 uint32_t pa_call_attempt(const pa_call* call) { return call->attempt; }
 
-namespace {
-
-bool has_ended(const pa::Job& job) {
-  return job.end() != pa::End::none || (job.config().stop && job.config().stop->requested());
-}
-
-}  // namespace
-
 int32_t pa_call_stopped(const pa_call* call) { return pa_call_remaining_ns(call) == 0; }
 
 int64_t pa_call_remaining_ns(const pa_call* call) {
-  const pa::Job& job = call->run->job;
   pa::nanos remaining = 0;
-  if (!has_ended(job)) {
-    const pa::nanos deadline = std::min(job.config().deadline, call->deadline);
+  if (!call->bounds->has_ended()) {
+    const pa::nanos deadline = std::min(call->bounds->run_deadline(), call->deadline);
     if (deadline == pa::kNever) return -1;
     remaining = std::max<pa::nanos>(0, deadline - pa::os::now());
   }

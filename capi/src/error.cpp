@@ -46,6 +46,7 @@ const char* pa_status_name(pa_status status) {
     PA_NAME(PA_STATUS_TIMED_OUT)
     PA_NAME(PA_STATUS_ABORTED)
     PA_NAME(PA_STATUS_CANCELLED)
+    PA_NAME(PA_STATUS_WORKERS_LOST)
     default:
       return "PA_STATUS_UNKNOWN";
   }

@@ -28,7 +28,8 @@ pa::JobConfig stream_config(const pa::Settings& settings, const pa::Work& work, 
   config.ordered = settings.ordered != 0;
   config.observed = false;  // the consumer sees each item by itself
   config.owner_concludes = settings.on_result || settings.on_progress;
-  config.lease_target_ns *= 6;  // each is pulled and handed over besides; a consumer who waits gets parts of it
+  // Each is pulled and handed over besides; a consumer who waits gets parts of it.
+  config.lease_target_ns = std::max<nanos>(config.lease_target_ns, 300'000);
   config.lease_max = std::min<uint64_t>(config.lease_max, 8192);
   return config;
 }
@@ -293,17 +294,15 @@ int32_t pa_iter::fd(pa_error* error) noexcept {
 
 namespace {
 
-pa_status open(pa::Work& work, bool has_function, const pa_source* source, const pa_options* options, pa_iter** iter,
-               pa_error* error) {
+pa_status open(pa::Work& work, const pa_source* source, const pa_options* options, pa_iter** iter, pa_error* error) {
   if (iter) *iter = nullptr;
   return pa::guarded(error, [&]() -> pa_status {
     if (!iter) return PA_INVALID(error, "iter must not be NULL");
-    if (!has_function) return PA_INVALID(error, "fn must not be NULL");
     if (!work.loop) return PA_INVALID(error, "loop must not be NULL: pass pa_item_loop");
     if (const pa_status status = pa::read_source(source, work, error)) return status;
     const nanos now = pa::os::now();
     pa::Settings settings;
-    if (const pa_status status = pa::read_options(options, work.kind, true, settings, error)) return status;
+    if (const pa_status status = pa::read_plan(options, work, settings, error)) return status;
     auto* const made = new pa_iter(work, settings, now);
     if (!made->start()) {
       const int32_t reason = errno;
@@ -324,7 +323,7 @@ pa_status pa_iter_open_loop(pa_loop_fn loop, pa_fn fn, void* ctx, const pa_sourc
   work.loop = loop;
   work.fn = fn;
   work.ctx = ctx;
-  return open(work, fn != nullptr, source, options, iter, error);
+  return open(work, source, options, iter, error);
 }
 
 pa_status(pa_iter_open)(pa_fn fn, void* ctx, const pa_source* source, const pa_options* options, pa_iter** iter,
@@ -338,7 +337,7 @@ pa_status pa_iter_open_batch(pa_batch_fn fn, void* ctx, const pa_source* source,
   work.kind = pa::Kind::batch;
   work.batch_fn = fn;
   work.ctx = ctx;
-  return open(work, fn != nullptr, source, options, iter, error);
+  return open(work, source, options, iter, error);
 }
 
 pa_status pa_iter_next(pa_iter* iter, pa_outcome* outcome, pa_error* error) {

@@ -2,6 +2,7 @@
 #include "capi/src/error.hpp"
 #include "capi/src/run_record.hpp"
 #include "core/drivers/pool.hpp"
+#include "core/process/warm.hpp"
 
 namespace {
 
@@ -51,6 +52,12 @@ constexpr pa_api api = {
     pa_job_drain,        pa_job_end,
     pa_job_close,        pa_job_free,
     pa_job_complete_and_take,
+    pa_buffer_append,    pa_codec_string,
+    pa_codec_bytes,      pa_bytes_new,
+    pa_codec_struct,     pa_codec_word,
+    pa_task_init,        pa_task_register,
+    pa_worker_requested, pa_worker_serve,
+    pa_process_init,
 };
 // clang-format on
 
@@ -71,6 +78,7 @@ pa_status pa_drain(int64_t timeout_ns, pa_error* error) {
     return PA_INVALID(error, "timeout_ns must be >= 0, or -1 for none, got %lld", static_cast<long long>(timeout_ns));
   const pa::nanos until = timeout_ns < 0 ? pa::kNever : pa::after(pa::os::now(), timeout_ns);
   if (!pa::pool::drain(until)) return PA_STATUS_TIMEOUT;
+  pa::process::dismiss_warm();
   pa::ArrayStorage::free_spares();
   pa_result::free_spare();
   return PA_STATUS_OK;

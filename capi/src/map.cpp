@@ -5,8 +5,7 @@
 
 namespace pa {
 
-pa_status check_array(const Work& work, bool has_function, pa_error* error) noexcept {
-  if (!has_function) return PA_INVALID(error, "fn must not be NULL");
+pa_status check_array(const Work& work, pa_error* error) noexcept {
   if (!work.loop) return PA_INVALID(error, "loop must not be NULL: pass pa_item_loop");
   if (work.kind != Kind::range && !work.items && work.count)
     return PA_INVALID(error, "items must not be NULL when n is %llu", static_cast<unsigned long long>(work.count));
@@ -38,29 +37,41 @@ pa_status read_source(const pa_source* source, Work& work, pa_error* error) noex
 
 namespace {
 
+bool has_function(const Work& work) { return work.fn || work.batch_fn || work.range_fn; }
+
+}  // namespace
+
+pa_status read_plan(const pa_options* options, const Work& work, Settings& settings, pa_error* error) {
+  if (!has_function(work) && !(options && options->executor == PA_EXECUTOR_PROCESSES))
+    return PA_INVALID(error, "fn must not be NULL");
+  if (const pa_status status = read_options(options, work.kind, work.from_source(), settings, error)) return status;
+  if (!has_function(work) && !settings.task) return PA_INVALID(error, "fn must not be NULL, unless options.task is set");
+  return staff(work, settings, error);
+}
+
+namespace {
+
 pa_status run(const Work& work, const pa_options* options, pa_result** result, pa_error* error) {
   const nanos now = os::now();
   Settings settings;
-  if (const pa_status status = read_options(options, work.kind, work.from_source(), settings, error)) return status;
+  if (const pa_status status = read_plan(options, work, settings, error)) return status;
   *result = new pa_result(work, settings, now);
   return (*result)->run(now, error);
 }
 
-pa_status map_array(const Work& work, bool has_function, const pa_options* options, pa_result** result, pa_error* error) {
+pa_status map_array(const Work& work, const pa_options* options, pa_result** result, pa_error* error) {
   if (result) *result = nullptr;
   return guarded(error, [&]() -> pa_status {
     if (!result) return PA_INVALID(error, "result must not be NULL");
-    if (const pa_status status = check_array(work, has_function, error)) return status;
+    if (const pa_status status = check_array(work, error)) return status;
     return run(work, options, result, error);
   });
 }
 
-pa_status map_source(Work& work, bool has_function, const pa_source* source, const pa_options* options, pa_result** result,
-                     pa_error* error) {
+pa_status map_source(Work& work, const pa_source* source, const pa_options* options, pa_result** result, pa_error* error) {
   if (result) *result = nullptr;
   return guarded(error, [&]() -> pa_status {
     if (!result) return PA_INVALID(error, "result must not be NULL");
-    if (!has_function) return PA_INVALID(error, "fn must not be NULL");
     if (const pa_status status = read_source(source, work, error)) return status;
     return run(work, options, result, error);
   });
@@ -80,7 +91,7 @@ pa_status pa_map_loop(pa_loop_fn loop, pa_fn fn, void* ctx, void* const* items, 
   work.ctx = ctx;
   work.items = items;
   work.count = n;
-  return pa::map_array(work, fn != nullptr, options, result, error);
+  return pa::map_array(work, options, result, error);
 }
 
 pa_status(pa_map)(pa_fn fn, void* ctx, void* const* items, uint64_t n, const pa_options* options, pa_result** result,
@@ -96,7 +107,7 @@ pa_status pa_map_batch(pa_batch_fn fn, void* ctx, void* const* items, uint64_t n
   work.ctx = ctx;
   work.items = items;
   work.count = n;
-  return pa::map_array(work, fn != nullptr, options, result, error);
+  return pa::map_array(work, options, result, error);
 }
 
 pa_status pa_map_range(pa_range_fn fn, void* ctx, uint64_t n, const pa_options* options, pa_result** result,
@@ -106,7 +117,7 @@ pa_status pa_map_range(pa_range_fn fn, void* ctx, uint64_t n, const pa_options* 
   work.range_fn = fn;
   work.ctx = ctx;
   work.count = n;
-  return pa::map_array(work, fn != nullptr, options, result, error);
+  return pa::map_array(work, options, result, error);
 }
 
 pa_status pa_map_source(pa_fn fn, void* ctx, const pa_source* source, const pa_options* options, pa_result** result,
@@ -114,7 +125,7 @@ pa_status pa_map_source(pa_fn fn, void* ctx, const pa_source* source, const pa_o
   Work work;
   work.fn = fn;
   work.ctx = ctx;
-  return pa::map_source(work, fn != nullptr, source, options, result, error);
+  return pa::map_source(work, source, options, result, error);
 }
 
 pa_status pa_map_batch_source(pa_batch_fn fn, void* ctx, const pa_source* source, const pa_options* options,
@@ -123,5 +134,5 @@ pa_status pa_map_batch_source(pa_batch_fn fn, void* ctx, const pa_source* source
   work.kind = Kind::batch;
   work.batch_fn = fn;
   work.ctx = ctx;
-  return pa::map_source(work, fn != nullptr, source, options, result, error);
+  return pa::map_source(work, source, options, result, error);
 }

@@ -8,6 +8,8 @@ namespace pa {
 namespace {
 
 constexpr uint64_t kMostBatchItems = 1u << 20;
+// What goes to a worker process and back takes two wake-ups besides.
+constexpr nanos kProcessLease = 1'000'000;
 // A batch of automatic size has at most so many items.
 constexpr uint64_t kMostAutomaticBatch = 1u << 16;
 
@@ -29,7 +31,8 @@ pa_options defaults() {
 
 // The size of the first published version: no caller has less.
 constexpr size_t kFirstSize = offsetof(pa_options, quiescent_ctx) + sizeof(void*);
-static_assert(sizeof(pa_options) == kFirstSize + 2 * sizeof(uint32_t), "new fields go to the end, with defaults above");
+static_assert(sizeof(pa_options) == kFirstSize + 2 * sizeof(uint32_t) + 2 * sizeof(void*),
+              "new fields go to the end, with defaults above");
 
 pa_status copy_known(const pa_options& given, pa_options& out, pa_error* error) noexcept {
   const size_t size = given.struct_size;
@@ -50,8 +53,12 @@ long long as_signed(int64_t value) { return static_cast<long long>(value); }
 unsigned long long as_unsigned(uint64_t value) { return static_cast<unsigned long long>(value); }
 
 pa_status check_how(const pa_options& o, pa_error* error) noexcept {
-  if (o.executor != PA_EXECUTOR_THREADS && o.executor != PA_EXECUTOR_INLINE)
-    return PA_INVALID(error, "options.executor must be PA_EXECUTOR_THREADS or PA_EXECUTOR_INLINE, got %d", o.executor);
+  if (o.executor < PA_EXECUTOR_THREADS || o.executor > PA_EXECUTOR_PROCESSES)
+    return PA_INVALID(error, "options.executor must be PA_EXECUTOR_THREADS, _INLINE or _PROCESSES, got %d", o.executor);
+  if (o.executor != PA_EXECUTOR_PROCESSES && o.task)
+    return PA_INVALID(error, "options.task must be NULL but for PA_EXECUTOR_PROCESSES, got \"%.80s\"", o.task);
+  if (o.executor != PA_EXECUTOR_PROCESSES && o.process)
+    return PA_INVALID(error, "options.process must be NULL but for PA_EXECUTOR_PROCESSES");
   if (o.workers > PA_WORKERS_MAX)
     return PA_INVALID(error, "options.workers must be 0 (the usable CPUs) to %d, got %u", PA_WORKERS_MAX, o.workers);
   if (o.detach > 1) return PA_INVALID(error, "options.detach must be 0 or 1, got %u", o.detach);
@@ -171,6 +178,10 @@ JobConfig job_config(const Settings& o, Kind kind, uint64_t count, bool fetched,
   // What was cheap the last time may wait for something now: only where workers compute is that worth the risk.
   if (kind == Kind::items && cost && c.workers <= c.cpus)
     c.first_lease = std::clamp<uint64_t>(static_cast<uint64_t>(kLookEvery / cost), 1, c.lease_max);
+  if (o.executor == PA_EXECUTOR_PROCESSES) {
+    c.lease_target_ns = kProcessLease;
+    if (cost) c.first_lease = std::clamp<uint64_t>(static_cast<uint64_t>(kProcessLease / 2 / cost), 1, c.lease_max);
+  }
   c.max_errors = o.max_errors;
   if (o.timeout_ns >= 0) c.deadline = after(now, o.timeout_ns);
   c.retry.attempts = o.retry.attempts;

@@ -9,11 +9,14 @@
 
 namespace pa {
 
+class Workforce;
+
 enum class Kind { items, batch, range };  // what a call of the user's function gets
 
 // Options that have passed all checks; workers is the real number.
 struct Settings : pa_options {
-  Rate own_rate;  // with rate.count > 0
+  Rate own_rate;                         // with rate.count > 0
+  std::shared_ptr<Workforce> workforce;  // with PA_EXECUTOR_PROCESSES, for runs
 };
 
 pa_status read_options(const pa_options* options, Kind kind, bool from_source, Settings& settings, pa_error* error) noexcept;

@@ -76,9 +76,9 @@ pa_status pa_map_start(pa_fn fn, void* ctx, void* const* items, uint64_t n, cons
     work.ctx = ctx;
     work.items = items;
     work.count = n;
-    if (const pa_status status = pa::check_array(work, fn != nullptr, error)) return status;
+    if (const pa_status status = pa::check_array(work, error)) return status;
     pa::Settings settings;
-    if (const pa_status status = pa::read_options(options, work.kind, false, settings, error)) return status;
+    if (const pa_status status = pa::read_plan(options, work, settings, error)) return status;
     auto* handle = new pa_pending(work, settings, now);
     if (!handle->start()) {
       const int reason = errno;

@@ -3,7 +3,15 @@
 #include <cstdarg>
 #include <cstdio>
 
+#include "capi/src/workforce.hpp"
+
 namespace pa {
+namespace {
+
+// Values that a codec has made are its to release, unless the options say otherwise.
+bool codec_releases(const Settings& settings) { return settings.workforce && !settings.release_value; }
+
+}  // namespace
 
 Record::Record(const Work& work, const Settings& settings, const JobConfig& config, std::unique_ptr<pa_limiter>&& own)
     : Run(config),
@@ -12,7 +20,9 @@ Record::Record(const Work& work, const Settings& settings, const JobConfig& conf
       own_limiter_(std::move(own)),
       commits_each_(config.observed || config.detachable || settings.item_timeout_ns > 0),
       release_item_(work.from_source() ? work.source.release_item : settings.release_item),
-      release_item_ctx_(work.from_source() ? work.source.ctx : settings.release_ctx) {}
+      release_item_ctx_(work.from_source() ? work.source.ctx : settings.release_ctx),
+      release_value_(codec_releases(settings) ? settings.workforce->task.value.release : settings.release_value),
+      release_value_ctx_(codec_releases(settings) ? settings.workforce->task.value.ctx : settings.release_ctx) {}
 
 void Record::take_over() noexcept {
   if (settings_.limiter) settings_.limiter->retain();

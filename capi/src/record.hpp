@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 
+#include "capi/src/call.hpp"
 #include "capi/src/ends.hpp"
 #include "capi/src/options.hpp"
 #include "capi/src/storage.hpp"
@@ -28,13 +29,14 @@ struct Work {
   bool from_source() const { return source.next != nullptr; }
 };
 
-class Record : public Run, public Shared {
+class Record : public Run, public Shared, public Bounds {
  public:
   // Instead of running: gives everything back as if it had never been handed over.
   void abandon() noexcept;
 
   const Work& work() const { return work_; }
   const Settings& settings() const { return settings_; }
+  Workforce* workforce() const { return settings_.workforce.get(); }
   bool is_inline() const { return settings_.executor == PA_EXECUTOR_INLINE; }
   bool releases_items() const { return release_item_ != nullptr; }
   bool has_items() const { return work_.kind != Kind::range; }
@@ -43,13 +45,18 @@ class Record : public Run, public Shared {
 
   // Ends the run with PA_END_FAILED, unless it has ended already.
   [[gnu::format(printf, 4, 5)]] void end_failed(pa_status status, int32_t detail, const char* format, ...) noexcept;
+  bool has_ended() const noexcept override {
+    return job.end() != End::none || (job.config().stop && job.config().stop->requested());
+  }
+  nanos run_deadline() const noexcept override { return job.config().deadline; }
   // Why it did.
   pa_status report_failure(pa_error* error) const noexcept;
   void out_of_memory() noexcept { out_of_memory_.store(true, std::memory_order_relaxed); }
   bool ran_out_of_memory() const noexcept { return out_of_memory_.load(std::memory_order_relaxed); }
 
+  bool releases_values() const { return release_value_ != nullptr; }
   void release_value(void*& value) const noexcept {
-    if (value && settings_.release_value) settings_.release_value(settings_.release_ctx, value);
+    if (value && release_value_) release_value_(release_value_ctx_, value);
     value = nullptr;
   }
 
@@ -97,6 +104,8 @@ class Record : public Run, public Shared {
   const bool commits_each_;
   void (*const release_item_)(void*, void*);
   void* const release_item_ctx_;
+  void (*const release_value_)(void*, void*);
+  void* const release_value_ctx_;
   std::atomic<bool> out_of_memory_{false};
   mutable std::mutex failure_mutex_;
   pa_error failure_{};

@@ -88,7 +88,7 @@ pa_status pa_result::check(pa_error* error) const noexcept {
 }
 
 void pa_result::release_values() noexcept {
-  if (!settings_.release_value || !has_items()) return;
+  if (!releases_values() || !has_items()) return;
   for (uint64_t index = 0; index < stored_; index++)
     if (void** value = value_slot(index)) release_value(*value);
 }

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "capi/src/worker.hpp"
+#include "capi/src/workforce.hpp"
 #include "core/drivers/known_cost.hpp"
 
 using pa::Completion;
@@ -22,7 +23,9 @@ const struct FreeSpareAtUnload {
   ~FreeSpareAtUnload() { pa_result::free_spare(); }
 } free_spare_at_unload;
 
-const void* function_of(const pa::Work& work) {
+// The same function takes another time in worker processes.
+const void* function_of(const pa::Work& work, const pa::Settings& settings) {
+  if (settings.workforce) return settings.workforce->origin;
   switch (work.kind) {
     case pa::Kind::items:
       return reinterpret_cast<const void*>(work.fn);
@@ -40,7 +43,8 @@ const void* function_of(const pa::Work& work) {
 
 pa_result::pa_result(const pa::Work& work, const pa::Settings& settings, nanos now)
     // What the analyzer takes for lost is handed on. NOLINTNEXTLINE(clang-analyzer-cplusplus.NewDeleteLeaks)
-    : pa_result(work, settings, now, work.from_source() ? 0 : known_cost.of(function_of(work)), make_own_limiter(settings)) {
+    : pa_result(work, settings, now, work.from_source() ? 0 : known_cost.of(function_of(work, settings)),
+                make_own_limiter(settings)) {
   listen();
   take_over();
 }
@@ -95,7 +99,7 @@ pa_status pa_result::run(nanos now, pa_error* error) noexcept {
   const nanos elapsed = conduct(plan, now) - now;
 
   if (!growing_ && work_.count && job.end() == End::completed)
-    known_cost.note(function_of(work_), elapsed * came() / static_cast<nanos>(work_.count));
+    known_cost.note(function_of(work_, settings_), elapsed * came() / static_cast<nanos>(work_.count));
   bool detached = config.detachable && job.end() != End::completed;
   if (detached) {
     callbacks_over_.store(true, std::memory_order_release);

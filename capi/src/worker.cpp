@@ -4,7 +4,6 @@
 #include <cassert>
 #include <cstdio>
 #include <cstring>
-#include <exception>
 #include <iterator>
 #include <utility>
 
@@ -35,6 +34,7 @@ void Worker::work() noexcept {
 
 void Worker::leave() noexcept {
   after_settling();
+  remote_.reset();
   const pa_options& options = run_.settings();
   if (std::exchange(started_, false) && options.worker_stop) options.worker_stop(options.worker_ctx);
 }
@@ -70,7 +70,9 @@ Take Worker::visit() noexcept {
 }
 
 void Worker::run_lease() noexcept {
-  if (run_.work().kind == Kind::items)
+  if (run_.workforce()) {
+    if (has_process()) run_remotely();
+  } else if (run_.work().kind == Kind::items)
     run_items();
   else
     run_call();
@@ -167,21 +169,9 @@ inline void Worker::run_span(pa_span& span) noexcept {
   try {
     run_.work().loop(&span);
   } catch (...) {
-    note_exception();
-    span.code = PA_CODE_EXCEPTION;
+    span.code = call_.note_exception();
   }
   now_ = os::now();
-}
-
-// In the handler of an exception.
-void Worker::note_exception() noexcept {
-  try {
-    throw;
-  } catch (const std::exception& thrown) {
-    call_.note(thrown.what());
-  } catch (...) {
-    call_.note("an exception that is no std::exception");
-  }
 }
 
 // Among a thousand sleepers this frame is cold whenever one wakes: what only failures need is kept out of it.
@@ -270,8 +260,7 @@ int32_t Worker::call_function(void* const* items, void** values) noexcept {
     return work.kind == Kind::batch ? work.batch_fn(work.ctx, items, lease_.count, values, &call_)
                                     : work.range_fn(work.ctx, lease_.first, lease_.count, &call_);
   } catch (...) {
-    note_exception();
-    return PA_CODE_EXCEPTION;
+    return call_.note_exception();
   }
 }
 
@@ -361,7 +350,7 @@ bool Worker::settle_failure(uint64_t index, Attempt attempt, void** value) noexc
   Failure failure;
   failure.server_wait_ns = call_.wait_for == index ? call_.server_wait_ns : -1;
   failure.gave_up = attempt.code == PA_CODE_STOPPED && attempt.state == PA_ITEM_FAILED;
-  failure.retryable = attempt.state != PA_ITEM_ABORTED && may_retry(index, attempt);
+  failure.retryable = attempt.state != PA_ITEM_ABORTED && may_crash_again(index, attempt) && may_retry(index, attempt);
   failing_ = attempt;
   const uint64_t first = lease_.first;
   Wake wakes;

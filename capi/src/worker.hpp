@@ -2,69 +2,17 @@
 #pragma once
 #include <cstdint>
 #include <memory>
-#include <unordered_map>
 #include <vector>
 
+#include "capi/src/call.hpp"
 #include "capi/src/record.hpp"
-
-namespace pa {
-
-// What a batch or range function said about single items of one call.
-class Answers {
- public:
-  enum Mark : uint8_t { none, ok, failed };
-  struct Failed {
-    int32_t code = 0;
-    std::unique_ptr<char[]> message;
-  };
-
-  void clear() {
-    marks_.clear();
-    failed_.clear();
-  }
-  void set_ok(size_t position, size_t count);                                         // throws std::bad_alloc
-  void set_failed(size_t position, size_t count, int32_t code, const char* message);  // throws std::bad_alloc
-  bool any() const { return !marks_.empty(); }
-  Mark mark(size_t position) const { return marks_.empty() ? none : marks_[position]; }
-  const Failed& failure(size_t position) const { return failed_.at(position); }
-
- private:
-  std::vector<Mark> marks_;
-  std::unordered_map<size_t, Failed> failed_;
-};
-
-}  // namespace pa
-
-// The call that the user's function sees.
-struct pa_call {
-  pa::Record* run = nullptr;
-  uint64_t first = 0;       // index of the call's, or of the span's first item
-  uint64_t count = 1;       // items of a batch or range call
-  pa_span* span = nullptr;  // item functions: how far the loop is
-  uint32_t attempt = 0;
-  pa::nanos deadline = pa::kNever;  // of this attempt
-
-  static constexpr uint64_t kNobody = UINT64_MAX;
-  uint64_t noted_for = kNobody;  // the item that pa_call_fail was called for
-  uint64_t wait_for = kNobody;   // the item that pa_call_retry_after was called for
-  pa::nanos server_wait_ns = -1;
-  bool out_of_memory = false;
-  pa::Answers answers;
-  char message[PA_MESSAGE_MAX + 1];
-
-  uint64_t index() const { return span ? first + span->at : first; }
-  // The function learns that it is over: the span has no item behind this one.
-  void end_span() const noexcept {
-    if (span) span->count = span->at + 1;
-  }
-  void note(const char* text) noexcept;
-};
+#include "capi/src/workforce.hpp"
 
 namespace pa {
 
 class Worker final : private Witness {
  public:
-  Worker(Record& run, nanos now) : run_(run), now_(now), span_size_(run.job.config().first_lease) { call_.run = &run; }
+  Worker(Record& run, nanos now) : run_(run), now_(now), span_size_(run.job.config().first_lease) { call_.bounds = &run; }
   // Takes and runs until there is nothing more to do.
   void work() noexcept;
   // Runs what there is now, if there is something: one lease or one pull. For a thread that has other things to do.
@@ -82,6 +30,7 @@ class Worker final : private Witness {
   };
 
   bool use_lease() noexcept;
+  bool has_process() noexcept;
   void run_lease() noexcept;
   void fetch() noexcept;
   uint64_t pull(uint64_t want, bool& end) noexcept;
@@ -92,13 +41,19 @@ class Worker final : private Witness {
   void run_items() noexcept;
   void run_span(pa_span& span) noexcept;
   bool pace(uint64_t count, nanos before) noexcept;
-  void note_exception() noexcept;
   void run_call() noexcept;
+  void run_remotely() noexcept;
+  bool settle_answers(uint64_t& at, uint64_t end, Remote::Report& report) noexcept;
+  bool settle_answer(const RemoteAnswer& answer, uint64_t index, void*& value) noexcept;
+  bool settle_so_far(uint64_t at) noexcept;
+  bool settle_loss(const Remote::Report& report, uint64_t at, uint64_t count) noexcept;
+  bool settle_remote_failure(uint64_t index, Attempt attempt, void*& value) noexcept;
   int32_t call_function(void* const* items, void** values) noexcept;
 
   bool settle_failed_item(const pa_span& span, nanos before) noexcept;
   bool settle_failure(uint64_t index, Attempt attempt, void** value) noexcept;
   bool may_retry(uint64_t index, Attempt& attempt) noexcept;
+  bool may_crash_again(uint64_t index, const Attempt& attempt) noexcept;
   bool settle_step(uint64_t done_until) noexcept;
   void settle_lease(uint64_t done_until) noexcept;
   void drop_revoked(uint64_t run_until) noexcept;
@@ -124,6 +79,8 @@ class Worker final : private Witness {
   Attempt failing_;                    // for the witness
   std::vector<void*> gathered_items_;  // a batch whose slots do not lie side by side
   std::vector<void*> gathered_values_;
+  std::unique_ptr<Remote> remote_;  // with processes: who runs the items
+  nanos share_ = 0;                 // of each item, of the time that the last of them took
 };
 
 }  // namespace pa

@@ -27,6 +27,7 @@ TEST(every_status_has_its_name) {
   NAMED(PA_STATUS_TIMED_OUT);
   NAMED(PA_STATUS_ABORTED);
   NAMED(PA_STATUS_CANCELLED);
+  NAMED(PA_STATUS_WORKERS_LOST);
   NAMED(PA_STATUS_PULL);
   NAMED(PA_STATUS_RETRY);
   NAMED(PA_STATUS_FINAL);
@@ -35,7 +36,7 @@ TEST(every_status_has_its_name) {
 }
 
 TEST(a_number_that_is_no_status_is_unknown) {
-  const pa_status numbers[] = {8, -13, 1000, INT32_MIN, INT32_MAX};
+  const pa_status numbers[] = {8, -14, 1000, INT32_MIN, INT32_MAX};
   for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) CHECK_STR(pa_status_name(numbers[i]), "PA_STATUS_UNKNOWN");
 }
 
@@ -127,6 +128,17 @@ TEST(the_table_holds_the_functions) {
   HOLDS(job_fail);
   HOLDS(job_complete);
   HOLDS(job_complete_and_take);
+  HOLDS(buffer_append);
+  HOLDS(codec_string);
+  HOLDS(codec_bytes);
+  HOLDS(bytes_new);
+  HOLDS(codec_struct);
+  HOLDS(codec_word);
+  HOLDS(task_init);
+  HOLDS(task_register);
+  HOLDS(worker_requested);
+  HOLDS(worker_serve);
+  HOLDS(process_init);
   HOLDS(job_leave);
   HOLDS(job_next);
   HOLDS(job_room);

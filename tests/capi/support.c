@@ -87,6 +87,10 @@ void check_result(const pa_result* result) {
       case PA_ITEM_CANCELLED:
         CHECK_EQ(end, PA_END_CANCELLED);
         break;
+      case PA_ITEM_CRASHED:  // checked by those who cause it
+        CHECK(outcome.code != 0);
+        CHECK(outcome.attempts >= 1);
+        break;
       default:
         CHECK(!"a state that no thread can bring about");
     }

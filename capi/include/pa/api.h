@@ -10,6 +10,7 @@
 #endif
 
 #include "job.h"
+#include "process.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -158,6 +159,17 @@ typedef struct pa_api {
   pa_status (*job_close)(pa_job *);
   void (*job_free)(pa_job *);
   pa_status (*job_complete_and_take)(pa_job *, pa_lease *);
+  pa_status (*buffer_append)(pa_buffer *, const void *, size_t);
+  void (*codec_string)(pa_codec *);
+  void (*codec_bytes)(pa_codec *);
+  pa_bytes *(*bytes_new)(const void *, size_t);
+  void (*codec_struct)(pa_codec *, size_t);
+  void (*codec_word)(pa_codec *);
+  void (*task_init)(pa_task *, size_t);
+  pa_status (*task_register)(const char *, const pa_task *, pa_error *);
+  int32_t (*worker_requested)(void);
+  pa_status (*worker_serve)(pa_error *);
+  void (*process_init)(pa_process *, size_t);
 } pa_api;
 
 /* Returns the table of functions for a major version, or NULL if this library is of another one.

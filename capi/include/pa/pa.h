@@ -109,6 +109,7 @@ typedef int32_t pa_status;
 #define PA_STATUS_TIMED_OUT (-10)    /* pa_result_check: the run ended by options.timeout_ns */
 #define PA_STATUS_ABORTED (-11)      /* pa_result_check: the run ended by options.max_errors */
 #define PA_STATUS_CANCELLED (-12)    /* pa_result_check: the run ended by options.stop */
+#define PA_STATUS_WORKERS_LOST (-13) /* worker processes do not come to serve, or die one after the other */
 
 /* Why a run ended. Exactly one reason holds; of two at once the first wins, and a stop wins over a timeout. A stop or timeout
  * that comes while the last calls are running is the reason, even if they then succeed and nothing is left undone. */
@@ -117,7 +118,8 @@ typedef int32_t pa_status;
 #define PA_END_TIMED_OUT 2  /* options.timeout_ns passed */
 #define PA_END_ABORTED 3    /* options.max_errors items had failed */
 #define PA_END_CANCELLED 4  /* options.stop was requested */
-#define PA_END_FAILED 5     /* a source, key function, progress or result callback, worker_start or an allocation failed */
+#define PA_END_FAILED 5     /* a source, key function, progress or result callback, worker_start or an allocation failed, or
+                               worker processes died one after the other */
 
 /* What became of an item. */
 #define PA_ITEM_OK 0         /* the function succeeded; value holds what it stored (NULL is a value, too) */
@@ -125,16 +127,19 @@ typedef int32_t pa_status;
 #define PA_ITEM_TIMED_OUT 2  /* its last attempt outran item_timeout_ns, or the run timed out before it was done */
 #define PA_ITEM_ABORTED 3    /* the run ended by max_errors or failed before this item was done */
 #define PA_ITEM_CANCELLED 4  /* the run was stopped before this item was done */
-#define PA_ITEM_CRASHED 5    /* reserved: its worker process died */
+#define PA_ITEM_CRASHED 5    /* its worker process died while it ran; message and code say how: the exit status, or minus the signal */
 
 /* Codes that libpa itself puts into pa_outcome.code. Your own codes may be any other non-zero value. */
 #define PA_CODE_EXCEPTION (-2147483647)   /* a C++ exception left the function; message holds its what() */
 #define PA_CODE_UNANSWERED (-2147483646)  /* the C++ header: a batch function returned fewer results than it got items */
 #define PA_CODE_STOPPED (-2147483645)     /* for your function to return when it gives up because pa_call_stopped is 1 */
+#define PA_CODE_EXITED (-2147483644)      /* PA_ITEM_CRASHED: the worker exited with status 0, or nobody knows how */
+#define PA_CODE_GARBAGE (-2147483643)     /* PA_ITEM_CRASHED: the worker wrote what makes no sense, and was killed */
 
 /* Where the function runs. */
 #define PA_EXECUTOR_THREADS 0 /* libpa's persistent thread pool; the calling thread may help */
 #define PA_EXECUTOR_INLINE 1  /* the calling thread alone, in input order: for debugging and sequential programs */
+#define PA_EXECUTOR_PROCESSES 2 /* worker processes, where a crash costs one item: see process.h. Not for pa_map_range */
 
 #define PA_UNSIZED ((uint64_t)-1) /* pa_source.size_hint: the number of inputs is not known */
 #define PA_WORKERS_MAX 65535
@@ -380,12 +385,14 @@ typedef struct pa_retry {
   int64_t backoff_ns;          /* delay before the second attempt; it doubles each time. >= 0. Default 1 s */
   int64_t max_delay_ns;        /* the delay's cap, before jitter. >= 0. Default 60 s */
   int64_t max_server_wait_ns;  /* the cap of pa_call_retry_after; -1: none. Default 600 s */
-  /* Decides whether a failed attempt may be repeated; NULL: always. `failure` has index, state (PA_ITEM_FAILED or
-   * PA_ITEM_TIMED_OUT), code, message and attempts. Returns 1 to retry, 0 not to; below 0 says that the predicate itself
+  /* Decides whether a failed attempt may be repeated; NULL: always. `failure` has index, state (PA_ITEM_FAILED,
+   * PA_ITEM_TIMED_OUT or PA_ITEM_CRASHED), code, message and attempts. Returns 1 to retry, 0 not to; below 0 says that the predicate itself
    * failed: the item then keeps its own error, with a note. Threads: on workers, several at a time. */
   int32_t (*retry_if)(void *ctx, const pa_outcome *failure);
   void *retry_ctx;
 } pa_retry;
+
+typedef struct pa_process pa_process; /* process.h */
 
 typedef struct pa_batch {
   uint64_t max_items;  /* items that one call of a batch function gets, but for the last: taken literally, even where it leaves
@@ -417,8 +424,9 @@ typedef struct pa_options {
   pa_retry retry;
   int64_t timeout_ns;       /* for the whole run, from the call on; 0: nothing runs; -1: none. Default -1 */
   int64_t item_timeout_ns;  /* for each attempt, > 0: when it has passed, pa_call_stopped turns 1, and the attempt counts as
-                               timed out whatever it returns. The call is not interrupted. -1: none. Default -1 */
-  uint64_t max_errors;      /* end the run when so many items have FAILED or TIMED_OUT after their last attempt; calls that are
+                               timed out whatever it returns. The call is not interrupted, but a worker process that goes on is
+                               killed. -1: none. Default -1 */
+  uint64_t max_errors;      /* end the run when so many items have FAILED, CRASHED or TIMED_OUT after their last attempt; calls that are
                                running then may add to it. 1 is fail-fast; 0: never. Default 0 */
   pa_stop *stop;            /* ends the run when requested, or NULL. Default NULL */
 
@@ -464,6 +472,10 @@ typedef struct pa_options {
 
   uint32_t ordered;     /* streams: 1: outcomes come in the order of the inputs, 0: as items finish. Default 0 */
   uint32_t reserved0;
+
+  /* For PA_EXECUTOR_PROCESSES, see process.h. */
+  const char *task;          /* the name of the task to run; fn may be NULL then. NULL: the one that was registered with fn */
+  const pa_process *process; /* how to run the workers; NULL: all defaults */
 } pa_options;
 
 /* Writes every default.
@@ -679,5 +691,6 @@ PA_EXPORT pa_status pa_drain(int64_t timeout_ns, pa_error *error);
 
 #include "api.h" /* for dlopen */
 #include "job.h" /* the pull interface: your threads, or your event loop, run the items */
+#include "process.h" /* worker processes */
 
 #endif

@@ -149,6 +149,7 @@ const PA_STATUS_ITEMS_FAILED int = -9
 const PA_STATUS_TIMED_OUT int = -10
 const PA_STATUS_ABORTED int = -11
 const PA_STATUS_CANCELLED int = -12
+const PA_STATUS_WORKERS_LOST int = -13
 const PA_END_NONE int = 0
 const PA_END_COMPLETED int = 1
 const PA_END_TIMED_OUT int = 2

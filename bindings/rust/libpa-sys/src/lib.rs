@@ -57,6 +57,8 @@ pub const PA_STATUS_TIMED_OUT: i32 = -10;
 pub const PA_STATUS_ABORTED: i32 = -11;
 /// pa\_result\_check: the run ended by options.stop
 pub const PA_STATUS_CANCELLED: i32 = -12;
+/// worker processes do not come to serve, or die one after the other
+pub const PA_STATUS_WORKERS_LOST: i32 = -13;
 /// still running
 pub const PA_END_NONE: i32 = 0;
 /// every input was run to its end
@@ -67,7 +69,10 @@ pub const PA_END_TIMED_OUT: i32 = 2;
 pub const PA_END_ABORTED: i32 = 3;
 /// options.stop was requested
 pub const PA_END_CANCELLED: i32 = 4;
-/// a source, key function, progress or result callback, worker\_start or an allocation failed
+/// ```text
+/// a source, key function, progress or result callback, worker_start or an allocation failed, or
+/// worker processes died one after the other
+/// ```
 pub const PA_END_FAILED: i32 = 5;
 /// the function succeeded; value holds what it stored (NULL is a value, too)
 pub const PA_ITEM_OK: i32 = 0;
@@ -79,7 +84,7 @@ pub const PA_ITEM_TIMED_OUT: i32 = 2;
 pub const PA_ITEM_ABORTED: i32 = 3;
 /// the run was stopped before this item was done
 pub const PA_ITEM_CANCELLED: i32 = 4;
-/// reserved: its worker process died
+/// its worker process died while it ran; message and code say how: the exit status, or minus the signal
 pub const PA_ITEM_CRASHED: i32 = 5;
 /// a C++ exception left the function; message holds its what()
 pub const PA_CODE_EXCEPTION: i32 = -2147483647;
@@ -87,10 +92,16 @@ pub const PA_CODE_EXCEPTION: i32 = -2147483647;
 pub const PA_CODE_UNANSWERED: i32 = -2147483646;
 /// for your function to return when it gives up because pa\_call\_stopped is 1
 pub const PA_CODE_STOPPED: i32 = -2147483645;
+/// PA\_ITEM\_CRASHED: the worker exited with status 0, or nobody knows how
+pub const PA_CODE_EXITED: i32 = -2147483644;
+/// PA\_ITEM\_CRASHED: the worker wrote what makes no sense, and was killed
+pub const PA_CODE_GARBAGE: i32 = -2147483643;
 /// libpa's persistent thread pool; the calling thread may help
 pub const PA_EXECUTOR_THREADS: i32 = 0;
 /// the calling thread alone, in input order: for debugging and sequential programs
 pub const PA_EXECUTOR_INLINE: i32 = 1;
+/// worker processes, where a crash costs one item: see process.h. Not for pa\_map\_range
+pub const PA_EXECUTOR_PROCESSES: i32 = 2;
 pub const PA_WORKERS_MAX: i32 = 65535;
 /// bytes of an item's message that are kept
 pub const PA_MESSAGE_MAX: i32 = 1023;
@@ -270,8 +281,8 @@ pub struct pa_retry {
     /// the cap of pa\_call\_retry\_after; -1: none. Default 600 s
     pub max_server_wait_ns: i64,
     /// ```text
-    /// Decides whether a failed attempt may be repeated; NULL: always. `failure` has index, state (PA_ITEM_FAILED or
-    /// PA_ITEM_TIMED_OUT), code, message and attempts. Returns 1 to retry, 0 not to; below 0 says that the predicate itself
+    /// Decides whether a failed attempt may be repeated; NULL: always. `failure` has index, state (PA_ITEM_FAILED,
+    /// PA_ITEM_TIMED_OUT or PA_ITEM_CRASHED), code, message and attempts. Returns 1 to retry, 0 not to; below 0 says that the predicate itself
     /// failed: the item then keeps its own error, with a note. Threads: on workers, several at a time.
     /// ```
     pub retry_if: Option<unsafe extern "C" fn(*mut c_void, *const pa_outcome) -> i32>,
@@ -340,11 +351,12 @@ pub struct pa_options {
     pub timeout_ns: i64,
     /// ```text
     /// for each attempt, > 0: when it has passed, pa_call_stopped turns 1, and the attempt counts as
-    /// timed out whatever it returns. The call is not interrupted. -1: none. Default -1
+    /// timed out whatever it returns. The call is not interrupted, but a worker process that goes on is
+    /// killed. -1: none. Default -1
     /// ```
     pub item_timeout_ns: i64,
     /// ```text
-    /// end the run when so many items have FAILED or TIMED_OUT after their last attempt; calls that are
+    /// end the run when so many items have FAILED, CRASHED or TIMED_OUT after their last attempt; calls that are
     /// running then may add to it. 1 is fail-fast; 0: never. Default 0
     /// ```
     pub max_errors: u64,
@@ -402,6 +414,10 @@ pub struct pa_options {
     /// streams: 1: outcomes come in the order of the inputs, 0: as items finish. Default 0
     pub ordered: u32,
     pub reserved0: u32,
+    /// the name of the task to run; fn may be NULL then. NULL: the one that was registered with fn
+    pub task: *const c_char,
+    /// how to run the workers; NULL: all defaults
+    pub process: *const pa_process,
 }
 /// The outcomes of a run, in input order.
 #[repr(C)]
@@ -530,6 +546,52 @@ pub struct pa_progress {
 }
 /// Told that something happened; see pa\_job\_notify.
 pub type pa_notify_fn = Option<unsafe extern "C" fn(*mut c_void)>;
+#[repr(C)]
+pub struct pa_buffer {
+    _data: [u8; 0],
+    _marker: PhantomData<(*mut u8, PhantomPinned)>,
+}
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct pa_codec {
+    pub encode: Option<unsafe extern "C" fn(*mut c_void, *const c_void, *mut pa_buffer) -> i32>,
+    pub decode: Option<unsafe extern "C" fn(*mut c_void, *const c_void, usize, *mut *mut c_void) -> i32>,
+    pub release: Option<unsafe extern "C" fn(*mut c_void, *mut c_void)>,
+    pub ctx: *mut c_void,
+    pub reserved: [*mut c_void; 2],
+}
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct pa_bytes {
+    pub data: *const c_void,
+    pub size: usize,
+}
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct pa_task {
+    pub struct_size: u32,
+    pub reserved0: u32,
+    pub r#fn: pa_fn,
+    pub batch_fn: pa_batch_fn,
+    pub item: pa_codec,
+    pub value: pa_codec,
+    pub context: pa_codec,
+    pub worker_start: Option<unsafe extern "C" fn(*mut c_void) -> i32>,
+    pub worker_stop: Option<unsafe extern "C" fn(*mut c_void)>,
+}
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct pa_process {
+    pub struct_size: u32,
+    pub crash_attempts: u32,
+    pub max_items: u64,
+    pub memory_limit: u64,
+    pub max_crashes: u64,
+    pub start_timeout_ns: i64,
+    pub directory: *const c_char,
+    pub environment: *const *const c_char,
+    pub command: *const *const c_char,
+}
 /// ```text
 /// The item loop: compiled into your program by the macro pa_map, because a call from a shared library into a program costs
 /// more than one inside the program. Nothing else needs it. The layout is frozen.
@@ -652,6 +714,17 @@ pub struct pa_api {
     pub job_close: Option<unsafe extern "C" fn(*mut pa_job) -> pa_status>,
     pub job_free: Option<unsafe extern "C" fn(*mut pa_job)>,
     pub job_complete_and_take: Option<unsafe extern "C" fn(*mut pa_job, *mut pa_lease) -> pa_status>,
+    pub buffer_append: Option<unsafe extern "C" fn(*mut pa_buffer, *const c_void, usize) -> pa_status>,
+    pub codec_string: Option<unsafe extern "C" fn(*mut pa_codec)>,
+    pub codec_bytes: Option<unsafe extern "C" fn(*mut pa_codec)>,
+    pub bytes_new: Option<unsafe extern "C" fn(*const c_void, usize) -> *mut pa_bytes>,
+    pub codec_struct: Option<unsafe extern "C" fn(*mut pa_codec, usize)>,
+    pub codec_word: Option<unsafe extern "C" fn(*mut pa_codec)>,
+    pub task_init: Option<unsafe extern "C" fn(*mut pa_task, usize)>,
+    pub task_register: Option<unsafe extern "C" fn(*const c_char, *const pa_task, *mut pa_error) -> pa_status>,
+    pub worker_requested: Option<unsafe extern "C" fn() -> i32>,
+    pub worker_serve: Option<unsafe extern "C" fn(*mut pa_error) -> pa_status>,
+    pub process_init: Option<unsafe extern "C" fn(*mut pa_process, usize)>,
 }
 
 unsafe extern "C" {
@@ -1065,6 +1138,17 @@ unsafe extern "C" {
     /// within notify.
     /// ```
     pub fn pa_job_free(job: *mut pa_job);
+    pub fn pa_buffer_append(buffer: *mut pa_buffer, data: *const c_void, size: usize) -> pa_status;
+    pub fn pa_codec_string(codec: *mut pa_codec);
+    pub fn pa_codec_bytes(codec: *mut pa_codec);
+    pub fn pa_bytes_new(data: *const c_void, size: usize) -> *mut pa_bytes;
+    pub fn pa_codec_struct(codec: *mut pa_codec, size: usize);
+    pub fn pa_codec_word(codec: *mut pa_codec);
+    pub fn pa_task_init(task: *mut pa_task, size: usize);
+    pub fn pa_task_register(name: *const c_char, task: *const pa_task, error: *mut pa_error) -> pa_status;
+    pub fn pa_worker_requested() -> i32;
+    pub fn pa_worker_serve(error: *mut pa_error) -> pa_status;
+    pub fn pa_process_init(process: *mut pa_process, size: usize);
     /// ```text
     /// pa_map with a loop of the caller's.
     ///   loop  pa_item_loop, as compiled into your program; not NULL. Errors and everything else: as pa_map.

@@ -32,6 +32,7 @@ public interface palowConstants {
   public final static int PA_STATUS_TIMED_OUT = (-10);
   public final static int PA_STATUS_ABORTED = (-11);
   public final static int PA_STATUS_CANCELLED = (-12);
+  public final static int PA_STATUS_WORKERS_LOST = (-13);
   public final static int PA_END_NONE = 0;
   public final static int PA_END_COMPLETED = 1;
   public final static int PA_END_TIMED_OUT = 2;
