@@ -28,7 +28,7 @@ int32_t decode_string(void*, const void* data, size_t size, void** object) {
   return 0;
 }
 
-void* view_bytes(const char* data, size_t) { return const_cast<char*>(data); }
+void* view_string(void*, const char* data, size_t) { return const_cast<char*>(data); }
 
 int32_t encode_range(void*, const void* object, pa_buffer* out) {
   const auto& range = *static_cast<const pa_bytes*>(object);
@@ -51,6 +51,10 @@ int32_t decode_struct(void* expected, const void* data, size_t size, void** obje
   std::memcpy(copy, data, size);
   *object = copy;
   return 0;
+}
+
+void* view_struct(void* expected, const char* data, size_t size) {
+  return size == reinterpret_cast<size_t>(expected) ? const_cast<char*>(data) : nullptr;
 }
 
 int32_t encode_word(void*, const void* object, pa_buffer* out) { return write(out, &object, sizeof object); }
@@ -78,7 +82,9 @@ int32_t encode_to(const pa_codec& codec, const void* object, std::string& bytes)
   return code;
 }
 
-void* (*view_of(const pa_codec& codec))(const char*, size_t) { return codec.decode == decode_string ? view_bytes : nullptr; }
+View view_of(const pa_codec& codec) {
+  return codec.decode == decode_string ? view_string : codec.decode == decode_struct ? view_struct : nullptr;
+}
 
 }  // namespace pa
 

@@ -132,7 +132,10 @@ void Service::end_task() {
 
 Service::Item Service::decode(const RecordHead& head, const char* data) const {
   if (head.kind == RecordHead::null) return {};
-  if (task_->view) return {task_->view(data, head.size), 0};
+  if (task_->view) {
+    void* object = task_->view(task_->item.ctx, data, head.size);
+    return {object, object ? 0 : EBADMSG};
+  }
   void* object = nullptr;
   const int32_t code = task_->item.decode(task_->item.ctx, data, head.size, &object);
   return {code ? nullptr : object, code};

@@ -7,10 +7,12 @@
 
 namespace pa {
 
+// An object that lies in bytes which stay where they are until it is not needed any more; nullptr: it can't.
+using View = void* (*)(void* ctx, const char* data, size_t size);
+
 struct Task : pa_task {
   std::string name;
-  // Makes an object of bytes that stay where they are until it is not needed any more. nullptr: there is no such thing.
-  void* (*view)(const char* data, size_t size) = nullptr;
+  View view = nullptr;  // of the item codec
 };
 
 // Both live until the process ends. nullptr: there is none.
@@ -26,7 +28,7 @@ bool asks_to_be_worker() noexcept;
 // What a codec answers, or that there is no memory.
 int32_t encode(const pa_codec& codec, const void* object, process::Writer& out) noexcept;
 int32_t encode_to(const pa_codec& codec, const void* object, std::string& bytes);  // throws std::bad_alloc
-// A ready-made codec's own way to see an object in bytes that stay; nullptr for others.
-void* (*view_of(const pa_codec& codec))(const char* data, size_t size);
+// A ready-made codec's; nullptr for others.
+View view_of(const pa_codec& codec);
 
 }  // namespace pa

@@ -24,6 +24,8 @@ namespace pa::process {
 namespace {
 
 constexpr nanos kSpin = 50'000;
+// How long a thread stays on a CPU that it shares with its worker.
+constexpr nanos kStay = 500'000;
 
 int open_pidfd(pid_t process) noexcept { return static_cast<int>(syscall(SYS_pidfd_open, process, 0)); }
 
@@ -201,8 +203,17 @@ void Child::post(const Request& request) noexcept {
   if (page_of_worker().sleeps.load(std::memory_order_seq_cst)) os::futex_wake_shared(page_of_program().posted);
 }
 
+// Two that hand work to and fro on one CPU are slower than on two; the kernel takes milliseconds to part them.
+void Child::keep_apart(nanos now) noexcept {
+  const int cpu = os::current_cpu();
+  if (now < stay_until_ || cpu != page_of_worker().cpu.load(std::memory_order_relaxed)) return;
+  stay_until_ = now + kStay;
+  os::move_off_cpu(cpu);
+}
+
 Child::State Child::wait(nanos now, nanos until) noexcept {
   if (spins_) {
+    keep_apart(now);
     for (const nanos give_up = std::min(until, posted_at_ + kSpin); now < give_up; now = os::now()) {
       for (int i = 0; i < 64; i++) {
         if (is_over()) return State::over;

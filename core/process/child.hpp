@@ -80,6 +80,7 @@ class Child {
   bool spawn();
   ProgramPage& page_of_program() const { return requests_.page<ProgramPage>(); }
   const WorkerPage& page_of_worker() const { return replies_.page<const WorkerPage>(); }
+  void keep_apart(nanos now) noexcept;
   bool is_over() const noexcept { return page_of_worker().over.load(std::memory_order_acquire) == number_; }
 
   const Kind kind_;
@@ -89,6 +90,7 @@ class Child {
   uint32_t number_ = 1;
   bool spins_ = false;  // the last request was over so soon that it is worth spinning for the next
   nanos posted_at_ = 0;
+  nanos stay_until_ = 0;
   int file_ = -1;
   int bell_ = -1;
   int pidfd_ = -1;

@@ -101,6 +101,7 @@ bool Station::next(Request& request) noexcept {
   number_ = posted.load(std::memory_order_acquire);
   std::memcpy(&request, requests_.at(kRequestAt), sizeof request);
   times_ = request.item_timeout != kNever;
+  mine.cpu.store(os::current_cpu(), std::memory_order_relaxed);
   note_progress(0);
   answers_.start_at(kAnswersAt);
   return request.op != Op::quit;

@@ -37,6 +37,7 @@ struct WorkerPage {
   std::atomic<uint32_t> sleeps;            // 1: wake whoever sleeps on `posted`
   std::atomic<uint64_t> progress;  // the request's number << 32, twice the items finished, and 1 if the next one runs
   std::atomic<int64_t> started;    // when it began, if the request has an item_timeout
+  std::atomic<int32_t> cpu;        // that the worker runs on
 };
 
 static_assert(std::atomic<uint64_t>::is_always_lock_free);
