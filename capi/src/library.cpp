@@ -57,7 +57,8 @@ constexpr pa_api api = {
     pa_codec_struct,     pa_codec_word,
     pa_task_init,        pa_task_register,
     pa_worker_requested, pa_worker_serve,
-    pa_process_init,
+    pa_process_init,     pa_task_find,
+    pa_task_name,        pa_module_load,
 };
 // clang-format on
 

@@ -10,6 +10,7 @@
 
 #include "capi/src/call.hpp"
 #include "capi/src/error.hpp"
+#include "capi/src/modules.hpp"
 #include "capi/src/tasks.hpp"
 #include "core/process/station.hpp"
 
@@ -43,7 +44,7 @@ class Service final : private Bounds {
 
   bool answer_request();
   bool begin();
-  int32_t begin(const std::string& name, const char* context, size_t size, const char*& problem);
+  int32_t begin(const std::string& name, const std::string& module, const char* context, size_t size, std::string& problem);
   void end_task();
   bool run_items();
   bool run_batch();
@@ -85,17 +86,19 @@ bool Service::answer_request() {
 // ---------------------------------------------------------------------------------------------------------- a run begins
 
 bool Service::begin() {
-  RecordHead name{}, context{};
-  const char* data = nullptr;
+  RecordHead name{}, context{}, module{};
+  const char *data = nullptr, *path = nullptr;
   Reader& records = station_.records();
   if (!records.next(name, data) || name.size > kLongestName) return false;
   const std::string wanted(data, name.size);
+  if (!records.next(module, path)) return false;
+  const std::string from(path, module.size);
   if (!records.next(context, data)) return false;
-  const char* problem = "";
+  std::string problem;
   const bool has_context = context.kind == RecordHead::bytes;
-  const int32_t code = begin(wanted, has_context ? data : nullptr, context.size, problem);
+  const int32_t code = begin(wanted, from, has_context ? data : nullptr, context.size, problem);
   if (code) {
-    answer_failure(code, false, problem);
+    answer_failure(code, false, problem.c_str());
   } else {
     answers_.open();
     answers_.close(RecordHead::null, 0);
@@ -103,9 +106,18 @@ bool Service::begin() {
   return true;
 }
 
-int32_t Service::begin(const std::string& name, const char* context, size_t size, const char*& problem) {
+int32_t Service::begin(const std::string& name, const std::string& module, const char* context, size_t size,
+                       std::string& problem) {
   end_task();
   task_ = find_task(name.c_str());
+  if (!task_ && !module.empty()) {
+    pa_error error{};
+    if (load_module(module.c_str(), &error)) {
+      problem = error.message;
+      return EINVAL;
+    }
+    task_ = find_task(name.c_str());
+  }
   problem = "no task of that name is registered in the worker";
   if (!task_) return EINVAL;
   if (context) {

@@ -82,7 +82,7 @@ pa_status staff(const Work& work, Settings& settings, pa_error* error) {
   if (const pa_status status = find(work, settings, task, error)) return status;
   if (process::Station::is_stray())
     return PA_INVALID(error, "this process was started to be a worker, and must call pa_worker_serve");
-  if (!process.command && !asks_to_be_worker())
+  if (!process.command && !asks_to_be_worker() && task->module.empty())
     return PA_INVALID(
         error,
         "the program must call pa_worker_requested at the beginning of main, to be run again as a worker; or set "

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "capi/src/error.hpp"
+#include "capi/src/modules.hpp"
 #include "core/process/station.hpp"
 
 namespace pa {
@@ -27,6 +28,13 @@ bool same_codec(const pa_codec& a, const pa_codec& b) {
 bool same_task(const pa_task& a, const pa_task& b) {
   return a.fn == b.fn && a.batch_fn == b.batch_fn && same_codec(a.item, b.item) && same_codec(a.value, b.value) &&
          same_codec(a.context, b.context) && a.worker_start == b.worker_start && a.worker_stop == b.worker_stop;
+}
+
+pa_status check_size(const pa_task* task, pa_error* error) {
+  if (!task) return PA_INVALID(error, "task must not be NULL");
+  if (task->struct_size != sizeof(pa_task))
+    return PA_INVALID(error, "task.struct_size must be sizeof(pa_task), set by pa_task_init, got %u", task->struct_size);
+  return PA_STATUS_OK;
 }
 
 enum class Needed { yes, no };
@@ -85,13 +93,12 @@ void pa_task_init(pa_task* task, size_t size) {
 
 pa_status pa_task_register(const char* name, const pa_task* task, pa_error* error) {
   return pa::guarded(error, [&]() -> pa_status {
-    if (!task) return PA_INVALID(error, "task must not be NULL");
-    if (task->struct_size != sizeof(pa_task))
-      return PA_INVALID(error, "task.struct_size must be sizeof(pa_task), set by pa_task_init, got %u", task->struct_size);
+    if (const pa_status status = pa::check_size(task, error)) return status;
     if (const pa_status status = pa::check(name, *task, error)) return status;
     auto entry = std::make_unique<pa::Task>();
     static_cast<pa_task&>(*entry) = *task;
     entry->name = name;
+    entry->module = pa::loading_module();
     entry->view = pa::view_of(task->item);
     const std::lock_guard lock(pa::mutex);
     for (const auto& known : pa::tasks()) {
@@ -105,6 +112,24 @@ pa_status pa_task_register(const char* name, const pa_task* task, pa_error* erro
     pa::tasks().push_back(std::move(entry));
     return PA_STATUS_OK;
   });
+}
+
+pa_status pa_task_find(const char* name, pa_task* task, pa_error* error) {
+  return pa::guarded(error, [&]() -> pa_status {
+    if (!name) return PA_INVALID(error, "name must not be NULL");
+    if (const pa_status status = pa::check_size(task, error)) return status;
+    const pa::Task* found = pa::find_task(name);
+    if (!found)
+      return PA_INVALID(error, "there is no task by the name of \"%.60s\"; registered: %.120s", name,
+                        pa::names_of_tasks().c_str());
+    *task = *found;
+    return PA_STATUS_OK;
+  });
+}
+
+const char* pa_task_name(uint64_t position) {
+  const std::lock_guard lock(pa::mutex);
+  return position < pa::tasks().size() ? pa::tasks()[position]->name.c_str() : nullptr;
 }
 
 int32_t pa_worker_requested(void) {

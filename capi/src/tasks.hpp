@@ -12,6 +12,7 @@ using View = void* (*)(void* ctx, const char* data, size_t size);
 
 struct Task : pa_task {
   std::string name;
+  std::string module;   // the path of the module that it came from; empty: of none
   View view = nullptr;  // of the item codec
 };
 

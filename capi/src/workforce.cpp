@@ -33,6 +33,7 @@ constexpr uint32_t kMostFalseStarts = 5;
 
 process::Kind kind_of(const pa_process& options) {
   process::Kind kind;
+  if (!options.command && !asks_to_be_worker()) kind.command = {"pa", "worker"};
   for (const char* const* word = options.command; word && *word; word++) kind.command.emplace_back(*word);
   if (options.environment) {
     kind.environment.emplace();
@@ -177,13 +178,12 @@ bool Remote::start() noexcept {
 bool Remote::begin(bool& lost) {
   child_->begun_task.clear();
   process::Writer& records = child_->records();
-  bool room = records.open() && records.append(workforce_.task.name.data(), workforce_.task.name.size()) &&
-              records.close(RecordHead::bytes, 0) && records.open();
-  if (workforce_.run)
-    room =
-        room && records.append(workforce_.context.data(), workforce_.context.size()) && records.close(RecordHead::bytes, 0);
-  else
-    room = room && records.close(RecordHead::null, 0);
+  const auto write = [&](const std::string& bytes) {
+    return records.open() && records.append(bytes.data(), bytes.size()) && records.close(RecordHead::bytes, 0);
+  };
+  const auto write_null = [&] { return records.open() && records.close(RecordHead::null, 0); };
+  const bool room = write(workforce_.task.name) && write(workforce_.task.module) &&
+                    (workforce_.run ? write(workforce_.context) : write_null());
   if (!room) throw std::bad_alloc();
   Request request;
   request.op = Op::begin;

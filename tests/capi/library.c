@@ -139,6 +139,9 @@ TEST(the_table_holds_the_functions) {
   HOLDS(worker_requested);
   HOLDS(worker_serve);
   HOLDS(process_init);
+  HOLDS(task_find);
+  HOLDS(task_name);
+  HOLDS(module_load);
   HOLDS(job_leave);
   HOLDS(job_next);
   HOLDS(job_room);

@@ -170,6 +170,9 @@ typedef struct pa_api {
   int32_t (*worker_requested)(void);
   pa_status (*worker_serve)(pa_error *);
   void (*process_init)(pa_process *, size_t);
+  pa_status (*task_find)(const char *, pa_task *, pa_error *);
+  const char *(*task_name)(uint64_t);
+  pa_status (*module_load)(const char *, pa_error *);
 } pa_api;
 
 /* Returns the table of functions for a major version, or NULL if this library is of another one.

@@ -115,6 +115,22 @@ PA_EXPORT void pa_task_init(pa_task *task, size_t size);
  * has another name already, no function, or an item codec that is not whole. */
 PA_EXPORT pa_status pa_task_register(const char *name, const pa_task *task, pa_error *error);
 
+/* Copies what was registered under a name.
+ *   task  its struct_size is set by pa_task_init.
+ * Errors: PA_STATUS_INVALID if there is no such task. */
+PA_EXPORT pa_status pa_task_find(const char *name, pa_task *task, pa_error *error);
+
+/* The name of the task that was registered as number `position`, from 0; NULL if there are not so many. Ownership: static. */
+PA_EXPORT const char *pa_task_name(uint64_t position);
+
+/* Loads a module, a shared object with tasks (see plugin.h), and registers them. A map of such a task needs no program that can
+ * be its own worker: without options.process->command its workers are `pa worker` of the program pa, found by PATH, unless this
+ * program has asked pa_worker_requested. They load the module themselves.
+ *   path  of the shared object; without a slash it is looked for as dlopen does. Loading it again is no error.
+ * Errors: PA_STATUS_SYSTEM if it can't be loaded; PA_STATUS_INVALID if it is no module, or one for a libpa that is older or newer;
+ * what registering its tasks returned. */
+PA_EXPORT pa_status pa_module_load(const char *path, pa_error *error);
+
 /* ------------------------------------------------------------------ workers */
 
 /* Returns 1 if this process was started to be a worker, else 0: to be called at the beginning of main, before the program does
@@ -139,7 +155,8 @@ struct pa_process {
   const char *directory;       /* the workers' working directory; NULL: that of the program */
   const char *const *environment; /* "NAME=value" ..., then NULL: all of it; NULL: that of the program */
   const char *const *command;  /* program (with a path, or found by PATH) and arguments of a worker, then NULL; it must call
-                                  pa_worker_serve. NULL: this program itself, without arguments */
+                                  pa_worker_serve. NULL: this program itself, without arguments; for a task of a module in a
+                                  program that can't be its own worker: `pa worker` */
 };
 
 /* Writes every default.

@@ -725,6 +725,9 @@ pub struct pa_api {
     pub worker_requested: Option<unsafe extern "C" fn() -> i32>,
     pub worker_serve: Option<unsafe extern "C" fn(*mut pa_error) -> pa_status>,
     pub process_init: Option<unsafe extern "C" fn(*mut pa_process, usize)>,
+    pub task_find: Option<unsafe extern "C" fn(*const c_char, *mut pa_task, *mut pa_error) -> pa_status>,
+    pub task_name: Option<unsafe extern "C" fn(u64) -> *const c_char>,
+    pub module_load: Option<unsafe extern "C" fn(*const c_char, *mut pa_error) -> pa_status>,
 }
 
 unsafe extern "C" {
@@ -1146,6 +1149,9 @@ unsafe extern "C" {
     pub fn pa_codec_word(codec: *mut pa_codec);
     pub fn pa_task_init(task: *mut pa_task, size: usize);
     pub fn pa_task_register(name: *const c_char, task: *const pa_task, error: *mut pa_error) -> pa_status;
+    pub fn pa_task_find(name: *const c_char, task: *mut pa_task, error: *mut pa_error) -> pa_status;
+    pub fn pa_task_name(position: u64) -> *const c_char;
+    pub fn pa_module_load(path: *const c_char, error: *mut pa_error) -> pa_status;
     pub fn pa_worker_requested() -> i32;
     pub fn pa_worker_serve(error: *mut pa_error) -> pa_status;
     pub fn pa_process_init(process: *mut pa_process, size: usize);
