@@ -78,7 +78,11 @@ TEST(loading_and_unloading_many_times_leaks_neither_threads_nor_memory) {
     WAIT_UNTIL(thread_count() <= threads);
     if (round == 9) after_ten = allocations_live();
   }
+#ifdef CHECK_SANITIZED  // libc's list of what is to be done at exit gets a block of 32 entries for every few rounds
+  CHECK_LE(allocations_live(), after_ten + 25);
+#else
   CHECK_LE(allocations_live(), after_ten + 10);
+#endif
 }
 
 TEST(unloading_with_idle_threads_is_harmless) {
