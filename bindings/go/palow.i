@@ -64,7 +64,7 @@ PA_SAME(sizeof(pa_lease) == 256 && offsetof(pa_lease, attempt) == 24 && offsetof
 PA_SAME(sizeof(pa_chunk) == 96 && offsetof(pa_chunk, state) == 24 && offsetof(pa_chunk, attempts) == 40);
 PA_SAME(offsetof(pa_chunk, wait_ns) == 56);
 PA_SAME(sizeof(pa_progress) == 80 && offsetof(pa_progress, end) == 24 && offsetof(pa_progress, wait_ns) == 40);
-PA_SAME(sizeof(pa_options) == 288 && offsetof(pa_options, window) == 16 && offsetof(pa_options, limiter) == 48);
+PA_SAME(sizeof(pa_options) == 304 && offsetof(pa_options, window) == 16 && offsetof(pa_options, limiter) == 48);
 PA_SAME(offsetof(pa_options, rate_cost) == 80 && offsetof(pa_options, retry) == 88 && offsetof(pa_options, timeout_ns) == 136);
 PA_SAME(offsetof(pa_options, stop) == 160 && offsetof(pa_options, ordered) == 280);
 %}

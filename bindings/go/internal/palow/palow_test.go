@@ -27,7 +27,7 @@ func TestStructsAreLaidOutAsInC(t *testing.T) {
 		"pa_progress":           {unsafe.Sizeof(progress), 80},
 		"pa_progress.end":       {unsafe.Offsetof(progress.End), 24},
 		"pa_progress.wait_ns":   {unsafe.Offsetof(progress.WaitNs), 40},
-		"pa_options":            {unsafe.Sizeof(options), 288},
+		"pa_options":            {unsafe.Sizeof(options), 304},
 		"pa_options.window":     {unsafe.Offsetof(options.Window), 16},
 		"pa_options.limiter":    {unsafe.Offsetof(options.Limiter), 48},
 		"pa_options.rate_cost":  {unsafe.Offsetof(options.RateCost), 80},

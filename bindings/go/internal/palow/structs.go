@@ -73,4 +73,5 @@ type Options struct {
 	Stop               uintptr
 	callbacks          [14]uintptr
 	Ordered, reserved0 uint32
+	task, process      uintptr
 }
