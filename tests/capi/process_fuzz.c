@@ -12,7 +12,7 @@
 #include "tasks.h"
 
 #ifdef CHECK_SANITIZED
-enum { ROUNDS = 10, REQUESTS = 40, N = 300 };
+enum { ROUNDS = 4, REQUESTS = 40, N = 200 };
 #else
 enum { ROUNDS = 40, REQUESTS = 200, N = 300 };
 #endif
