@@ -25,7 +25,7 @@ constexpr nanos kPatience = 4'000'000;
 constexpr nanos kGlance = 20'000'000;
 // A function that ends by itself when pa_call_stopped says so need not be killed.
 constexpr nanos kGrace = 20'000'000;
-// One request has so many bytes of items at most, or one item.
+// One request has so many bytes of items at most, or one item; but a batch is never cut.
 constexpr uint64_t kMostBytes = 1u << 20;
 // A worker that shares more with the program than that is not kept.
 constexpr uint64_t kMostFootprint = 64u << 20;
@@ -222,11 +222,12 @@ uint64_t Remote::send(const Lease& lease, int32_t& code) noexcept {
   if (workforce_.must_be_careful()) most = 1;
   process::Writer& records = child_->records();
   const pa_codec& codec = workforce_.task.item;
+  const uint64_t bytes = workforce_.batch ? UINT64_MAX : kMostBytes;
   sent_ = 0;
-  while (sent_ < most && records.position() < kMostBytes) {
+  while (sent_ < most && records.position() < bytes) {
     const Slots slots = run_.slots(lease, lease.first + sent_, most - sent_);
     uint64_t i = 0;
-    for (; i < slots.count && records.position() < kMostBytes; i++) {
+    for (; i < slots.count && records.position() < bytes; i++) {
       const void* item = slots.items[i];
       if (!records.open()) code = ENOMEM;
       if (!code && item) code = encode(codec, item, records);

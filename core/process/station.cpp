@@ -23,8 +23,8 @@ constexpr nanos kSpin = 50'000;
 std::atomic<bool> opened{false};
 
 // The program is gone, be it that it was killed: nobody wants the worker's answers, or what it has started.
-void end_with_program(void*) {
-  pollfd program{kParentAt, POLLIN, 0};
+void end_with_program(void* descriptor) {
+  pollfd program{static_cast<int>(reinterpret_cast<intptr_t>(descriptor)), POLLIN, 0};
   while (poll(&program, 1, -1) < 0 && errno == EINTR) {
   }
   kill(0, SIGKILL);
@@ -43,6 +43,13 @@ int protocol() noexcept {
     return number;
   }();
   return protocol;
+}
+
+int moved_up(int descriptor) noexcept {
+  const int moved = fcntl(descriptor, F_DUPFD_CLOEXEC, kKeptFrom);
+  if (moved < 0) return descriptor;  // so many are not allowed
+  close(descriptor);
+  return moved;
 }
 
 }  // namespace
@@ -69,6 +76,7 @@ bool Station::open(const char*& problem) noexcept {
   if (!requests_.map_to_write(kFileAt, 0, region_size)) return false;  // an item may be changed where it lies
   if (!replies_.map_to_write(kFileAt, region_size, region_size)) return false;
   close(kFileAt);
+  bell_ = moved_up(kBellAt);
   if (const uint64_t bytes = program().memory_limit) {
     problem = "the memory limit can't be set";
     const rlimit limit{bytes, bytes};
@@ -76,7 +84,7 @@ bool Station::open(const char*& problem) noexcept {
   }
   problem = "the thread that watches over the program can't be started";
   os::ThreadHandle watcher;
-  if (!os::start_thread(end_with_program, nullptr, watcher)) return false;
+  if (!os::start_thread(end_with_program, reinterpret_cast<void*>(intptr_t{moved_up(kParentAt)}), watcher)) return false;
   number_ = program().posted.load(std::memory_order_acquire);
   return true;
 }
@@ -84,7 +92,7 @@ bool Station::open(const char*& problem) noexcept {
 bool Station::next(Request& request) noexcept {
   WorkerPage& mine = page();
   mine.over.store(number_, std::memory_order_seq_cst);
-  if (program().sleeps.load(std::memory_order_seq_cst)) os::set_event(kBellAt);
+  if (program().sleeps.load(std::memory_order_seq_cst)) os::set_event(bell_);
 
   const std::atomic<uint32_t>& posted = program().posted;
   const uint32_t seen = number_;

@@ -37,13 +37,13 @@ class Station {
   void note_progress(uint64_t progress) noexcept {
     page().progress.store(uint64_t{number_} << 32 | progress, std::memory_order_release);
   }
-  bool watch_over_program() noexcept;
   WorkerPage& page() const { return replies_.page<WorkerPage>(); }
   const ProgramPage& program() const { return requests_.page<const ProgramPage>(); }
 
   Region requests_, replies_;
   Reader records_{requests_};
   Writer answers_{replies_};
+  int bell_ = kBellAt;
   uint32_t number_ = 0;
   bool times_ = false;
 };

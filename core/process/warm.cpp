@@ -6,6 +6,7 @@
 #include <atomic>
 #include <mutex>
 #include <new>
+#include <utility>
 
 #include "core/os.hpp"
 #include "core/sync.hpp"
@@ -21,13 +22,10 @@ constexpr nanos kLockAtUnload = 1'000'000'000;  // how long unloading waits for 
 // nobody wants.
 class Warm {
  public:
-  ~Warm() {
-    if (bell_ >= 0) os::close_event(bell_);
-  }
   std::unique_ptr<Child> take(const Kind& kind) noexcept;
   void keep(std::unique_ptr<Child> child, nanos time) noexcept;
   void dismiss_all() noexcept;
-  bool dismiss_at_unload() noexcept;
+  void dismiss_at_unload() noexcept;
 
   const uint32_t generation = os::fork_generation();
 
@@ -147,24 +145,30 @@ void Warm::dismiss_all() noexcept {
   end(lock);
 }
 
-// False: a thread that was interrupted by a signal handler that has called exit holds the lock.
-bool Warm::dismiss_at_unload() noexcept {
+// A thread that was interrupted by a signal handler that has called exit may hold the lock for ever.
+void Warm::dismiss_at_unload() noexcept {
   std::unique_lock lock(mutex_, std::defer_lock);
   for (const nanos give_up = os::now() + kLockAtUnload; !lock.try_lock();) {
-    if (os::now() >= give_up) return false;
+    if (os::now() >= give_up) return;
     os::nap(50'000);
   }
   for (Guest& guest : guests_) guest.child->kill();
   end(lock);
-  return !has_caretaker_;
+  std::vector<Guest>().swap(guests_);  // the memory, too
+  std::vector<int>().swap(watched_);
+  if (bell_ >= 0) os::close_event(std::exchange(bell_, -1));
 }
 
-// As the pool of threads: a forked child starts with one of its own.
+// As the pool of threads: a forked child starts with one of its own. The first one is never destroyed: at the exit of the process
+// other threads may go on for a moment.
+alignas(Warm) unsigned char first_one[sizeof(Warm)];
+std::once_flag first_is_made;
 std::atomic<Warm*> current{nullptr};
 
 Warm* warm() noexcept {
+  std::call_once(first_is_made, [] { current.store(new (first_one) Warm, std::memory_order_release); });
   Warm* warm = current.load(std::memory_order_acquire);
-  if (warm && warm->generation == os::fork_generation()) return warm;
+  if (warm->generation == os::fork_generation()) return warm;
   Warm* fresh = new (std::nothrow) Warm;
   if (!fresh || current.compare_exchange_strong(warm, fresh, std::memory_order_acq_rel)) return fresh;
   delete fresh;
@@ -174,9 +178,7 @@ Warm* warm() noexcept {
 const struct AtUnload {
   ~AtUnload() {
     Warm* warm = current.load(std::memory_order_acquire);
-    if (!warm || warm->generation != os::fork_generation() || !warm->dismiss_at_unload()) return;
-    current.store(nullptr, std::memory_order_release);
-    delete warm;
+    if (warm && warm->generation == os::fork_generation()) warm->dismiss_at_unload();
   }
 } at_unload;
 

@@ -22,6 +22,8 @@ inline constexpr int kFileAt = 3;    // the shared file
 inline constexpr int kBellAt = 4;    // an eventfd: rung when a request is over, where the program sleeps
 inline constexpr int kParentAt = 5;  // a pidfd of the program
 inline constexpr int kFirstFree = 6;
+// And moves the last two up, out of the way of code that closes what it takes for its own and opens something else instead.
+inline constexpr int kKeptFrom = 200;
 
 struct ProgramPage {
   uint64_t region_size;

@@ -1,5 +1,7 @@
 // dlopen and dlclose: this program is not linked with the library, whose path is PA_LIBRARY.
 #include <dlfcn.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "allocations.h"
 #include "events.h"
@@ -97,6 +99,38 @@ TEST(unloading_with_idle_threads_is_harmless) {
   CHECK_STATUS(pa->drain(-1, NULL), PA_STATUS_OK, NULL);
   CHECK_EQ(dlclose(library), 0);
   WAIT_UNTIL(thread_count() <= threads);
+}
+
+static void map_with_a_worker_process(void) {
+  const char* command[] = {MODULE_WORKER, NULL};
+  void* items[] = {"one", "two", "three"};
+  pa_process process;
+  pa_options options;
+  pa_result* result = NULL;
+  pa_error error;
+  pa->process_init(&process, sizeof process);
+  pa->options_init(&options, sizeof options);
+  process.command = command;
+  options.executor = PA_EXECUTOR_PROCESSES;
+  options.process = &process;
+  options.task = "length";
+  REQUIRE_STATUS(pa->module_load(MODULE, &error), PA_STATUS_OK, &error);
+  REQUIRE_STATUS(pa->map(NULL, NULL, items, 3, &options, &result, &error), PA_STATUS_OK, &error);
+  CHECK_EQ((uintptr_t)pa->result_value(result, 2), 5);
+  pa->result_free(result);
+}
+
+TEST(unloading_with_idle_worker_processes_ends_them) {
+#ifndef CHECK_SANITIZED  // whose runtime keeps libraries loaded, and their workers
+  const uint64_t threads = settled_thread_count();
+  for (int round = 0; round < 20; round++) {
+    void* library = load();
+    map_with_a_worker_process();
+    CHECK_EQ(dlclose(library), 0);
+    CHECK_EQ(waitpid(-1, NULL, WNOHANG), -1);  // no child, and no zombie
+    WAIT_UNTIL(thread_count() <= threads);
+  }
+#endif
 }
 
 TEST(unloading_without_any_use_is_harmless) {
