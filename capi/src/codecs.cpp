@@ -111,6 +111,7 @@ void pa_codec_bytes(pa_codec* codec) {
 }
 
 void pa_codec_struct(pa_codec* codec, size_t size) {
+  // The size is all the context that such a codec needs. NOLINTNEXTLINE(performance-no-int-to-ptr)
   if (codec) *codec = {pa::encode_struct, pa::decode_struct, pa::free_object, reinterpret_cast<void*>(size), {}};
 }
 

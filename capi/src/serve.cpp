@@ -28,7 +28,10 @@ using process::Station;
 
 class Service final : private Bounds {
  public:
-  explicit Service(Station& station) : station_(station), answers_(station.answers()) { call_.bounds = this; }
+  explicit Service(Station& station) : station_(station), answers_(station.answers()) {
+    call_.bounds = this;
+    single_.count = 1;
+  }
   // False: the program sent what makes no sense.
   bool serve();
 
@@ -65,6 +68,7 @@ class Service final : private Bounds {
   void* context_ = nullptr;
   bool started_ = false;  // worker_start has succeeded
   pa_call call_;
+  pa_span single_{};  // says that a call is none of a batch
   std::vector<Item> items_;
   std::vector<void*> objects_, values_;
 };
@@ -168,9 +172,7 @@ void Service::start_call(uint64_t position, uint64_t count) {
 }
 
 bool Service::run_items() {
-  pa_span span{};  // says that this is no batch
-  span.count = 1;
-  call_.span = &span;
+  call_.span = &single_;
   Reader& records = station_.records();
   for (uint64_t i = 0; i < request_.count && !is_recalled(i); i++) {
     station_.begin_item(i);

@@ -21,11 +21,12 @@ namespace {
 constexpr nanos kSpin = 50'000;
 
 std::atomic<bool> opened{false};
+int program_at = kParentAt;  // where its pidfd is
 
 // The program is gone, be it that it was killed: nobody wants the worker's answers, or what it has started.
-void end_with_program(void* descriptor) {
-  pollfd program{static_cast<int>(reinterpret_cast<intptr_t>(descriptor)), POLLIN, 0};
-  while (poll(&program, 1, -1) < 0 && errno == EINTR) {
+void end_with_program(void*) {
+  pollfd end{program_at, POLLIN, 0};
+  while (poll(&end, 1, -1) < 0 && errno == EINTR) {
   }
   kill(0, SIGKILL);
 }
@@ -83,8 +84,9 @@ bool Station::open(const char*& problem) noexcept {
     if (setrlimit(RLIMIT_DATA, &limit) < 0) return false;
   }
   problem = "the thread that watches over the program can't be started";
+  program_at = moved_up(kParentAt);
   os::ThreadHandle watcher;
-  if (!os::start_thread(end_with_program, reinterpret_cast<void*>(intptr_t{moved_up(kParentAt)}), watcher)) return false;
+  if (!os::start_thread(end_with_program, nullptr, watcher)) return false;
   number_ = program().posted.load(std::memory_order_acquire);
   return true;
 }
