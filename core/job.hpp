@@ -264,6 +264,7 @@ class Job {
   void unpark(Lease& lease);
   // No lock where lock_commits_ is false. `each`: how long each took.
   void commit(nanos now, Lease& lease, uint64_t done, nanos each, Witness& witness, Wake& wake);
+  bool commit_part(nanos now, Lease& lease, uint64_t done, Witness& witness, Wake& wake);
   nanos share_of_time(nanos now, const Lease& lease, uint64_t ran) const;
   void settle(nanos now, Lease& lease, uint64_t done, std::unique_lock<AdaptiveMutex>& lock, Witness& witness,
               Wake& wake);  // no lock

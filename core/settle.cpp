@@ -30,12 +30,18 @@ void Job::commit(nanos now, Lease& lease, uint64_t done, nanos each, Witness& wi
   finish_if_done(now, wake);
 }
 
-bool Job::step(nanos now, Lease& lease, uint64_t done, Witness& witness, Wake& wake) {
-  std::unique_lock lock(mutex_, std::defer_lock);
-  if (lock_commits_) lock.lock();
+// False: the lease was revoked.
+bool Job::commit_part(nanos now, Lease& lease, uint64_t done, Witness& witness, Wake& wake) {
   if (take_note_of_revocation(lease)) return false;
   commit(now, lease, done, share_of_time(now, lease, done), witness, wake);
   lease.since = now;
+  return true;
+}
+
+bool Job::step(nanos now, Lease& lease, uint64_t done, Witness& witness, Wake& wake) {
+  std::unique_lock lock(mutex_, std::defer_lock);
+  if (lock_commits_) lock.lock();
+  if (!commit_part(now, lease, done, witness, wake)) return false;
   const bool paused = config_.limiter && config_.limiter->pause_epoch() != lease.pause_epoch;
   if (ended(now, wake) || paused) {
     if (!lock.owns_lock()) lock.lock();
@@ -49,10 +55,7 @@ bool Job::step(nanos now, Lease& lease, uint64_t done, Witness& witness, Wake& w
 bool Job::advance(nanos now, Lease& lease, uint64_t done, Witness& witness, Wake& wake) {
   std::unique_lock lock(mutex_, std::defer_lock);
   if (lock_commits_) lock.lock();
-  if (take_note_of_revocation(lease)) return false;
-  commit(now, lease, done, share_of_time(now, lease, done), witness, wake);
-  lease.since = now;
-  return true;
+  return commit_part(now, lease, done, witness, wake);
 }
 
 // Somebody is hungry: hand back the later half of what this lease still holds.

@@ -237,6 +237,26 @@ TEST(End, ARunningTakerIsToldToStep) {
   EXPECT_EQ(stage.drained_count(), 9u);
 }
 
+// What is behind it runs already, in another process: nobody else may get it, and it still counts.
+TEST(End, AnAdvancingTakerKeepsItsLease) {
+  StopToken stop;
+  JobConfig config = array_of(10);
+  config.stop = &stop;
+  config.fixed_lease = 4;
+  Stage stage{config};
+  Lease lease;
+  ASSERT_EQ(stage.take(lease), Take::lease);
+  stop.request();
+  EXPECT_TRUE(stage.advance(lease, 1));
+  EXPECT_EQ(lease.first, 1u);
+  EXPECT_EQ(lease.count, 3u);
+  EXPECT_EQ(stage.job.resolved(), 1u);
+  EXPECT_EQ(stage.poll(), End::cancelled);
+  stage.complete(lease, 2);
+  EXPECT_EQ(stage.job.resolved(), 3u);
+  EXPECT_EQ(stage.drained_count(), 7u);
+}
+
 // Background retries must not go on after the run has returned.
 TEST(End, NoRetryAfterTheEnd) {
   JobConfig config = array_of(2);
@@ -436,7 +456,7 @@ TEST(End, ABatchThatRunsHasStartedAsAWhole) {
 }
 
 TEST(End, LateCallsOfADetachedTakerChangeNothing) {
-  for (const char* call : {"step", "fail", "complete"}) {
+  for (const char* call : {"step", "advance", "fail", "complete"}) {
     JobConfig config = array_of(3);
     config.detachable = true;
     config.observed = true;
@@ -449,6 +469,8 @@ TEST(End, LateCallsOfADetachedTakerChangeNothing) {
     const std::string which = call;
     if (which == "step") {
       EXPECT_FALSE(stage.step(lease, 1));
+    } else if (which == "advance") {
+      EXPECT_FALSE(stage.advance(lease, 1));
     } else if (which == "fail") {
       EXPECT_EQ(stage.fail(lease), Verdict::stopped);
     } else {

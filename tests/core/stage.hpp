@@ -58,6 +58,7 @@ class Stage : public Witness {
   bool supply(uint64_t got, bool end, uint64_t cookie = 0) { return job.supply(now, got, end, cookie, fresh_wake()); }
   bool admit(uint64_t got, bool end, uint64_t cookie = 0) { return job.admit(now, got, end, cookie, fresh_wake()); }
   bool step(Lease& lease, uint64_t done) { return job.step(now, lease, done, *this, fresh_wake()); }
+  bool advance(Lease& lease, uint64_t done) { return job.advance(now, lease, done, *this, fresh_wake()); }
   Verdict fail(Lease& lease, Failure failure = {}) { return fail_at(lease, lease.first, failure); }
   Verdict fail_at(Lease& lease, uint64_t index, Failure failure = {}) {
     return job.fail(now, lease, index, failure, *this, fresh_wake());
