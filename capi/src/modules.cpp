@@ -85,6 +85,7 @@ pa_status load_module(const char* given, pa_error* error) {
 pa_status pa_module_load(const char* path, pa_error* error) {
   return pa::guarded(error, [&]() -> pa_status {
     if (!path || !*path) return PA_INVALID(error, "path must not be empty");
+    if (*pa::loading) return PA_INVALID(error, "a module must not load another one while it registers its tasks");
     return pa::load_module(path, error);
   });
 }

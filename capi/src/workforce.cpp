@@ -1,5 +1,6 @@
 #include "capi/src/workforce.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -95,6 +96,7 @@ bool Remote::is_begun() const noexcept {
 bool Remote::is_ready() noexcept {
   if (ready_ && !is_worn()) return true;
   if (ready_) let_go();
+  if (child_ && child_->is_dead()) child_.reset();
   while (!child_) {
     child_ = process::take_warm(workforce_.kind);
     if (!child_) return false;
@@ -209,8 +211,9 @@ bool Remote::begin(bool& lost) {
   if (answer.kind == RemoteAnswer::garbage)
     run_.end_failed(PA_STATUS_WORKER_START, 0, "a worker process answered with garbage");
   else
-    run_.end_failed(PA_STATUS_WORKER_START, answer.code, "a worker process can't run \"%.60s\": %.100s (code %d)",
-                    workforce_.task.name.c_str(), answer.data, answer.code);
+    run_.end_failed(PA_STATUS_WORKER_START, answer.code, "a worker process can't run \"%.60s\": %.*s (code %d)",
+                    workforce_.task.name.c_str(), static_cast<int>(std::min<size_t>(answer.size, 100)), answer.data,
+                    answer.code);
   return false;
 }
 
@@ -254,6 +257,11 @@ uint64_t Remote::send(const Lease& lease, int32_t& code) noexcept {
   return sent_;
 }
 
+// When the item began that runs. What has not begun yet is under way since it was sent.
+nanos Remote::start_of(const Child::Progress& progress, nanos now) const noexcept {
+  return progress.running ? std::clamp(progress.started, sent_at_, std::max(sent_at_, now)) : sent_at_;  // it may be noise
+}
+
 Remote::Report Remote::wait(uint64_t known) noexcept {
   const nanos item_timeout = run_.settings().item_timeout_ns;
   const nanos limit = item_timeout > 0 ? after(item_timeout, kGrace) : kNever;
@@ -262,9 +270,8 @@ Remote::Report Remote::wait(uint64_t known) noexcept {
   Child::State state;
   for (;;) {
     nanos until = after(now, recalled_ ? kGlance : kPatience);
-    // What has not begun yet is under way since it was sent.
-    Child::Progress progress = child_->progress();
-    if (limit != kNever) until = std::min(until, after(progress.running ? progress.started : sent_at_, limit));
+    const Child::Progress progress = child_->progress();
+    if (limit != kNever) until = std::min(until, after(start_of(progress, now), limit));
     state = child_->wait(now, until);
     if (state != Child::State::busy) break;
     now = os::now();
@@ -284,8 +291,7 @@ Remote::Report Remote::wait(uint64_t known) noexcept {
       return report;
     }
     if (limit == kNever) continue;
-    if (later.running == progress.running && later.finished == progress.finished &&
-        now - (later.running ? later.started : sent_at_) >= limit) {
+    if (later.running == progress.running && later.finished == progress.finished && now - start_of(later, now) >= limit) {
       report.timed_out = true;
       child_->kill();
       state = Child::State::dead;

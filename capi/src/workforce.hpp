@@ -20,8 +20,8 @@ class Workforce {
   // The options have been checked. Throws std::bad_alloc.
   Workforce(const Task& task, const pa_process& options, bool batch);
 
-  const Task task;
-  const Task* const origin;  // it is a copy of that
+  const Task task;           // a copy: a detached run may go on when the process exits, and the registry goes
+  const Task* const origin;  // of it
   const bool batch;
   const pa_process options;  // its pointers are not looked at any more
   const process::Kind kind;
@@ -105,6 +105,7 @@ class Remote {
   bool begin(bool& lost);  // throws std::bad_alloc
   process::Child::State wait_until(nanos deadline) noexcept;
   bool fail_start(const char* why) noexcept;
+  nanos start_of(const process::Child::Progress& progress, nanos now) const noexcept;
 
   Record& run_;
   Workforce& workforce_;

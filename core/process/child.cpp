@@ -141,7 +141,6 @@ std::unique_ptr<Child> Child::start(const Kind& kind) {
   if (!child->requests_.map_to_write(child->file_, 0, region_size)) return nullptr;
   if (!child->replies_.map_to_read(child->file_, region_size, region_size)) return nullptr;
   ProgramPage& page = child->page_of_program();
-  page.region_size = region_size;
   page.memory_limit = kind.memory_limit;
   page.posted = child->number_;
   return child->spawn() ? std::move(child) : nullptr;

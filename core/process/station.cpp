@@ -13,8 +13,6 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "core/os.hpp"
-
 namespace pa::process {
 namespace {
 
@@ -30,10 +28,6 @@ void end_with_program(void*) {
   }
   kill(0, SIGKILL);
 }
-
-}  // namespace
-
-namespace {
 
 // What the variable said; 0: it was not there. Whatever this process starts by itself is no worker: the variable goes.
 int protocol() noexcept {
@@ -59,12 +53,10 @@ bool Station::requested() noexcept { return protocol() != 0; }
 
 bool Station::is_stray() noexcept { return requested() && !opened; }
 
-nanos Station::clock() noexcept { return os::now(); }
-
 bool Station::open(const char*& problem) noexcept {
   errno = 0;
   problem = "this process was not started to be a worker";
-  if (!requested() || opened.exchange(true)) return false;
+  if (!requested() || opened) return false;
   problem = "the program speaks another protocol: it has a libpa of another version";
   if (protocol() != kProtocol) return false;
   problem = "the descriptors that the program has left are not there";
@@ -88,6 +80,7 @@ bool Station::open(const char*& problem) noexcept {
   os::ThreadHandle watcher;
   if (!os::start_thread(end_with_program, nullptr, watcher)) return false;
   number_ = program().posted.load(std::memory_order_acquire);
+  opened = true;
   return true;
 }
 
@@ -97,14 +90,12 @@ bool Station::next(Request& request) noexcept {
   if (program().sleeps.load(std::memory_order_seq_cst)) os::set_event(bell_);
 
   const std::atomic<uint32_t>& posted = program().posted;
-  const uint32_t seen = number_;
-  for (const nanos give_up = os::now() + kSpin; posted.load(std::memory_order_acquire) == seen && os::now() < give_up;) {
-    for (int i = 0; i < 64 && posted.load(std::memory_order_acquire) == seen; i++) os::cpu_relax();
-    if (posted.load(std::memory_order_acquire) == seen) sched_yield();
-  }
-  if (posted.load(std::memory_order_acquire) == seen) {
+  const auto nothing_new = [&] { return posted.load(std::memory_order_seq_cst) == number_; };
+  for (const nanos give_up = os::now() + kSpin; nothing_new() && os::now() < give_up; sched_yield())
+    for (int i = 0; i < 64 && nothing_new(); i++) os::cpu_relax();
+  if (nothing_new()) {
     mine.sleeps.store(1, std::memory_order_seq_cst);
-    while (posted.load(std::memory_order_seq_cst) == seen) os::futex_wait_shared(posted, seen);
+    while (nothing_new()) os::futex_wait_shared(posted, number_);
     mine.sleeps.store(0, std::memory_order_relaxed);
   }
 

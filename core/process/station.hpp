@@ -1,5 +1,6 @@
 // The worker's end: where requests arrive and answers leave.
 #pragma once
+#include "core/os.hpp"
 #include "core/process/wire.hpp"
 
 namespace pa::process {
@@ -23,7 +24,7 @@ class Station {
   Writer& answers() { return answers_; }  // starts anew with each request
 
   void begin_item(uint64_t position) noexcept {
-    if (times_) page().started.store(clock(), std::memory_order_relaxed);
+    if (times_) page().started.store(os::now(), std::memory_order_relaxed);
     note_progress(2 * position + 1);
   }
   void end_items(uint64_t count) noexcept { note_progress(2 * count); }
@@ -33,7 +34,6 @@ class Station {
   nanos item_started() const noexcept { return page().started.load(std::memory_order_relaxed); }
 
  private:
-  static nanos clock() noexcept;
   void note_progress(uint64_t progress) noexcept {
     page().progress.store(uint64_t{number_} << 32 | progress, std::memory_order_release);
   }

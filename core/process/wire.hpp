@@ -26,7 +26,6 @@ inline constexpr int kFirstFree = 6;
 inline constexpr int kKeptFrom = 200;
 
 struct ProgramPage {
-  uint64_t region_size;
   uint64_t memory_limit;
   alignas(64) std::atomic<uint32_t> posted;  // the number of the last request; the worker sleeps on it
   std::atomic<uint32_t> sleeps;              // 1: ring the bell

@@ -8,7 +8,7 @@
 #ifndef VARIANT
 #define VARIANT 0
 #endif
-enum { GOOD, TOO_NEW, TOO_SMALL, NAMELESS, REFUSING };
+enum { GOOD, TOO_NEW, TOO_SMALL, NAMELESS, REFUSING, NESTING };
 
 static const pa_api* pa;
 
@@ -28,6 +28,7 @@ static pa_status register_tasks(const pa_api* api, pa_error* error) {
     strcpy(error->message, "not today");
     return PA_STATUS_INVALID;
   }
+  if (VARIANT == NESTING) return api->module_load("libm.so.6", error);
   api->task_init(&task, sizeof task);
   task.fn = length;
   api->codec_string(&task.item);

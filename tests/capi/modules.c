@@ -20,6 +20,7 @@ TEST(what_is_no_module) {
   refuse(MODULES "/too_small.so", PA_STATUS_INVALID, "struct_size");
   refuse(MODULES "/nameless.so", PA_STATUS_INVALID, "name");
   refuse(MODULES "/refusing.so", PA_STATUS_INVALID, "not today");
+  refuse(MODULES "/nesting.so", PA_STATUS_INVALID, "must not load another one");
   CHECK(pa_task_name(0) == NULL);
 }
 

@@ -3,19 +3,11 @@
 
 #include <unistd.h>
 
-static pa_result* run(pa_fn fn, void* const* items, uint64_t n, const pa_options* options) {
-  pa_result* result = NULL;
-  pa_error error;
-  CHECK_STATUS(pa_map(fn, NULL, items, n, options, &result, &error), PA_STATUS_OK, &error);
-  if (result) check_result(result);
-  return result;
-}
-
 TEST(each_item_gets_its_value) {
   enum { N = 100000 };
   void** items = numbered(N);
   const pa_options options = processes();
-  pa_result* result = run(square, items, N, &options);
+  pa_result* result = map_checked(square, items, N, &options);
   CHECK(pa_result_ok(result));
   uint64_t wrong = 0;
   for (uint64_t i = 0; i < N; i++) wrong += (uintptr_t)pa_result_value(result, i) != (i + 1) * (i + 1);
@@ -27,7 +19,7 @@ TEST(each_item_gets_its_value) {
 TEST(strings_come_and_go) {
   void* items[] = {"say 1", NULL, "say 2", "fail 7", ""};
   const pa_options options = processes();
-  pa_result* result = run(obey, items, 5, &options);
+  pa_result* result = map_checked(obey, items, 5, &options);
   CHECK_STR(pa_result_value(result, 0), "said 1");
   CHECK(pa_result_value(result, 1) == NULL);
   CHECK_STR(pa_result_value(result, 2), "said 2");
@@ -44,7 +36,7 @@ TEST(the_call_knows_index_and_attempt) {
   pa_options options = processes();
   options.retry.attempts = 3;
   options.retry.backoff_ns = MILLISECONDS;
-  pa_result* result = run(obey, items, 3, &options);
+  pa_result* result = map_checked(obey, items, 3, &options);
   CHECK_STR(pa_result_value(result, 0), "at last");
   CHECK_EQ(outcome_at(result, 0).attempts, 3);
   CHECK_STR(pa_result_value(result, 1), "1 1");
@@ -57,7 +49,7 @@ TEST(a_server_given_wait_is_kept) {
   pa_options options = processes();
   options.retry.attempts = 2;
   options.retry.backoff_ns = HOURS;
-  pa_result* result = run(obey, items, 1, &options);
+  pa_result* result = map_checked(obey, items, 1, &options);
   CHECK_STR(pa_result_value(result, 0), "now");
   pa_result_free(result);
 }
@@ -94,6 +86,27 @@ TEST(worker_start_of_the_task_can_refuse) {
   free(items);
 }
 
+TEST(each_worker_is_started_and_stopped_once_for_a_context) {
+  char path[] = "/tmp/libpa-test-XXXXXX", seen[8] = "";
+  const int file = mkstemp(path);
+  void** items = numbered(100);
+  pa_options options = processes();
+  options.workers = 1;
+  pa_error error;
+  for (int round = 0; round < 2; round++) {  // another context each time: it is encoded anew
+    pa_result* result = NULL;
+    REQUIRE_STATUS(pa_map(add, path, items, 100, &options, &result, &error), PA_STATUS_OK, &error);
+    CHECK(pa_result_ok(result));
+    pa_result_free(result);
+  }
+  CHECK_STATUS(pa_drain(-1, &error), PA_STATUS_OK, &error);
+  CHECK_EQ(pread(file, seen, sizeof seen - 1, 0), 4);
+  CHECK_STR(seen, "+-+-");
+  free(items);
+  close(file);
+  unlink(path);
+}
+
 TEST(a_batch_function_answers_for_each) {
   void* items[] = {"say 1", "fail 3", "say 2", NULL, "say 4"};
   const pa_options options = processes();
@@ -117,7 +130,7 @@ TEST(large_values_and_items) {
   item[SIZE] = 0;
   void* items[] = {"large 30000000", item, "large 3", item};
   const pa_options options = processes();
-  pa_result* result = run(obey, items, 4, &options);
+  pa_result* result = map_checked(obey, items, 4, &options);
   CHECK_EQ(strlen(pa_result_value(result, 0)), 30000000);
   CHECK_STR(pa_result_value(result, 1), "said 9");
   CHECK_STR(pa_result_value(result, 2), "xxx");
@@ -133,13 +146,13 @@ TEST(workers_outlive_the_map_and_end_with_drain) {
   options.workers = 1;
   CHECK_STATUS(pa_drain(-1, &error), PA_STATUS_OK, &error);
   CHECK_EQ(count_workers(), 0);
-  pa_result* first = run(obey, items, 1, &options);
-  pa_result* second = run(obey, items, 1, &options);
+  pa_result* first = map_checked(obey, items, 1, &options);
+  pa_result* second = map_checked(obey, items, 1, &options);
   CHECK_STR(pa_result_value(first, 0), pa_result_value(second, 0));
   CHECK_EQ(count_workers(), 1);
   CHECK_STATUS(pa_drain(-1, &error), PA_STATUS_OK, &error);
   CHECK_EQ(count_workers(), 0);
-  pa_result* third = run(obey, items, 1, &options);
+  pa_result* third = map_checked(obey, items, 1, &options);
   CHECK(strcmp(pa_result_value(first, 0), pa_result_value(third, 0)) != 0);
   pa_result_free(first);
   pa_result_free(second);
@@ -156,7 +169,7 @@ TEST(a_worker_is_replaced_after_max_items) {
   options.workers = 1;
   options.process = &process;
   CHECK_EQ(pa_drain(-1, NULL), PA_STATUS_OK);
-  pa_result* result = run(obey, items, N, &options);
+  pa_result* result = map_checked(obey, items, N, &options);
   CHECK(pa_result_ok(result));
   uint64_t changes = 0, same = 0;
   for (int i = 1; i < N; i++) {
@@ -177,7 +190,7 @@ TEST(environment_directory_and_descriptors) {
   pa_options options = processes();
   options.process = &process;
   void* items[] = {"environment", "directory", "input", "descriptors"};
-  pa_result* result = run(obey, items, 4, &options);
+  pa_result* result = map_checked(obey, items, 4, &options);
   CHECK_STR(pa_result_value(result, 0), "from the program");
   CHECK_STR(pa_result_value(result, 1), "/");
   CHECK_STR(pa_result_value(result, 2), "0");
@@ -192,7 +205,7 @@ TEST(a_memory_limit_is_kept) {
   pa_options options = processes();
   options.process = &process;
   void* items[] = {"eat 1000000", "eat 500000000", "eat 1000000"};
-  pa_result* result = run(obey, items, 3, &options);
+  pa_result* result = map_checked(obey, items, 3, &options);
   CHECK_EQ(outcome_at(result, 0).state, PA_ITEM_OK);
   CHECK_EQ(outcome_at(result, 1).state, PA_ITEM_FAILED);
   CHECK_STR(outcome_at(result, 1).message, "no memory");
@@ -201,22 +214,10 @@ TEST(a_memory_limit_is_kept) {
 #endif
 }
 
-// The source's part.
-static uint64_t delivered;
-static int32_t next_number(void* ctx, void** items, size_t max, size_t* got) {
-  const uint64_t n = *(const uint64_t*)ctx;
-  for (*got = 0; *got < max && delivered < n; (*got)++)
-    items[*got] = (void*)(uintptr_t)__atomic_add_fetch(&delivered, 1, __ATOMIC_SEQ_CST);
-  return 0;
-}
-
 TEST(a_stream_goes_through_workers) {
-  uint64_t n = 50000, seen = 0, wrong = 0;
-  pa_source source;
-  pa_source_init(&source, sizeof source);
-  source.next = next_number;
-  source.ctx = &n;
-  delivered = 0;
+  numbers from = {.n = 50000};
+  const pa_source source = numbers_source(&from);
+  uint64_t seen = 0, wrong = 0;
   pa_options options = processes();
   options.ordered = 1;
   pa_iter* iter = NULL;
@@ -228,26 +229,15 @@ TEST(a_stream_goes_through_workers) {
     seen++;
   }
   CHECK_EQ(pa_iter_end(iter), PA_END_COMPLETED);
-  CHECK_EQ(seen, n);
+  CHECK_EQ(seen, from.n);
   CHECK_EQ(wrong, 0);
   pa_iter_close(iter);
 }
 
-static int32_t next_in_window(void* ctx, void** items, size_t max, size_t* got) {
-  (void)max;
-  const uint64_t n = *(const uint64_t*)ctx;
-  *got = delivered < n ? 1 : 0;
-  if (*got) items[0] = (void*)(uintptr_t)__atomic_add_fetch(&delivered, 1, __ATOMIC_SEQ_CST);
-  return 0;
-}
-
 TEST(a_window_holds_for_workers_too) {
-  uint64_t n = 300, most = 0, seen = 0;
-  pa_source source;
-  pa_source_init(&source, sizeof source);
-  source.next = next_in_window;
-  source.ctx = &n;
-  delivered = 0;
+  numbers from = {.n = 300, .at_a_time = 1};
+  const pa_source source = numbers_source(&from);
+  uint64_t most = 0, seen = 0;
   pa_options options = processes();
   options.window = 7;
   pa_iter* iter = NULL;
@@ -255,10 +245,10 @@ TEST(a_window_holds_for_workers_too) {
   pa_outcome outcome;
   REQUIRE_STATUS(pa_iter_open(square, NULL, &source, &options, &iter, &error), PA_STATUS_OK, &error);
   while (pa_iter_next(iter, &outcome, &error) == PA_STATUS_OK) {
-    const uint64_t ahead = __atomic_load_n(&delivered, __ATOMIC_SEQ_CST) - seen++;
+    const uint64_t ahead = LOAD(from.delivered) - seen++;
     if (ahead > most) most = ahead;
   }
-  CHECK_EQ(seen, n);
+  CHECK_EQ(seen, from.n);
   CHECK_LE(most, 7);
   pa_iter_close(iter);
 }
@@ -267,7 +257,7 @@ TEST(a_task_can_be_named) {
   void* items[] = {"say 5"};
   pa_options options = processes();
   options.task = "obey";
-  pa_result* result = run(NULL, items, 1, &options);
+  pa_result* result = map_checked(NULL, items, 1, &options);
   CHECK_STR(pa_result_value(result, 0), "said 5");
   pa_result_free(result);
 }
@@ -301,7 +291,7 @@ TEST(limiter_progress_and_max_errors_are_the_programs) {
   options.progress_ctx = &done;
   options.rate.count = 1e6;
   options.rate.burst = 10;
-  pa_result* result = run(square, items, 1000, &options);
+  pa_result* result = map_checked(square, items, 1000, &options);
   CHECK(pa_result_ok(result));
   CHECK_EQ(done, 1000);
   pa_result_free(result);
@@ -311,7 +301,7 @@ TEST(limiter_progress_and_max_errors_are_the_programs) {
   for (int i = 0; i < 100; i++) failing[i] = "fail 1";
   options = processes();
   options.max_errors = 5;
-  result = run(obey, failing, 100, &options);
+  result = map_checked(obey, failing, 100, &options);
   CHECK_EQ(pa_result_end(result), PA_END_ABORTED);
   CHECK_EQ(count_state(result, PA_ITEM_FAILED) + count_state(result, PA_ITEM_ABORTED), 100);
   pa_result_free(result);
@@ -331,7 +321,7 @@ TEST(a_stop_reaches_the_calls_in_the_workers) {
   REQUIRE_STATUS(pa_stop_new(&options.stop, &error), PA_STATUS_OK, &error);
   options.on_result = stop_it;
   options.result_ctx = options.stop;
-  pa_result* result = run(obey, items, 50, &options);
+  pa_result* result = map_checked(obey, items, 50, &options);
   CHECK_EQ(pa_result_end(result), PA_END_CANCELLED);
   CHECK_EQ(count_state(result, PA_ITEM_CANCELLED), 49);
   pa_result_free(result);
@@ -342,9 +332,29 @@ TEST(a_deadline_reaches_the_calls_in_the_workers) {
   void* items[] = {"hang-politely", "hang-politely", "hang-politely"};
   pa_options options = processes();
   options.timeout_ns = 50 * MILLISECONDS;
-  pa_result* result = run(obey, items, 3, &options);
+  pa_result* result = map_checked(obey, items, 3, &options);
   CHECK_EQ(pa_result_end(result), PA_END_TIMED_OUT);
   CHECK_EQ(count_state(result, PA_ITEM_TIMED_OUT), 3);
+  pa_result_free(result);
+}
+
+static void note_quiescence(void* ctx) { counter_up(ctx); }
+
+TEST(a_detached_end_leaves_the_workers_to_themselves) {
+  void* items[] = {"hang-politely", "hang-politely", "say 1"};
+  counter quiescent = COUNTER_INIT;
+  pa_options options = processes();
+  options.detach = 1;
+  options.timeout_ns = 20 * MILLISECONDS;
+  options.on_quiescent = note_quiescence;
+  options.quiescent_ctx = &quiescent;
+  pa_result* result = map_checked(obey, items, 3, &options);
+  CHECK_EQ(pa_result_end(result), PA_END_TIMED_OUT);
+  CHECK_EQ(count_state(result, PA_ITEM_TIMED_OUT), 3);
+  counter_wait(&quiescent, 1);
+  CHECK_EQ(pa_drain(-1, NULL), PA_STATUS_OK);
+  CHECK_EQ(counter_value(&quiescent), 1);
+  CHECK_EQ(count_workers(), 0);
   pa_result_free(result);
 }
 
@@ -353,7 +363,7 @@ TEST(values_are_released_by_their_codec_or_the_options) {
   ledger l;
   ledger_init(&l, 1);
   pa_options options = processes();
-  pa_result* result = run(obey, items, 3, &options);
+  pa_result* result = map_checked(obey, items, 3, &options);
   pa_error error;
   void* taken = NULL;
   CHECK_STATUS(pa_result_take(result, 1, &taken, &error), PA_STATUS_OK, &error);

@@ -6,21 +6,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static pa_result* run(pa_fn fn, void* const* items, uint64_t n, const pa_options* options) {
-  pa_result* result = NULL;
-  pa_error error;
-  CHECK_STATUS(pa_map(fn, NULL, items, n, options, &result, &error), PA_STATUS_OK, &error);
-  if (result) check_result(result);
-  return result;
-}
-
 // One bad item among 40 good ones.
 enum { N = 41, BAD = 17 };
 static pa_outcome among_others(char* bad, const pa_options* options, pa_result** result) {
   void* items[N];
   for (int i = 0; i < N; i++) items[i] = "say 1";
   items[BAD] = bad;
-  *result = run(obey, items, N, options);
+  *result = map_checked(obey, items, N, options);
   const pa_outcome outcome = outcome_at(*result, BAD);
   CHECK_EQ(count_state(*result, PA_ITEM_OK), outcome.state == PA_ITEM_OK ? N : N - 1);
   return outcome;
@@ -47,9 +39,31 @@ TEST(garbage) { check_crash("spoil", PA_CODE_GARBAGE, "garbage"); }
 TEST(garbage_of_one_that_runs_alone) {
   void* items[] = {"spoil"};
   const pa_options options = processes();
-  pa_result* result = run(obey, items, 1, &options);
+  pa_result* result = map_checked(obey, items, 1, &options);
   CHECK_EQ(outcome_at(result, 0).code, PA_CODE_GARBAGE);
   pa_result_free(result);
+}
+
+int32_t throw_from_item(void* ctx, void* item, void** value, pa_call* call);
+
+TEST(an_exception_is_no_crash) {
+  void** items = numbered(12);
+  const pa_options options = processes();
+  pa_result* result = map_checked(throw_from_item, items, 12, &options);
+  CHECK_EQ(count_state(result, PA_ITEM_OK), 6);
+  CHECK_EQ(outcome_at(result, 0).code, PA_CODE_EXCEPTION);
+  CHECK_STR(outcome_at(result, 0).message, "it broke");
+  pa_result_free(result);
+  free(items);
+}
+
+__attribute__((constructor(101))) static void register_throwing_task(void) {
+  pa_task task;
+  pa_task_init(&task, sizeof task);
+  task.fn = throw_from_item;
+  pa_codec_word(&task.item);
+  pa_codec_word(&task.value);
+  if (pa_task_register("throw", &task, NULL)) abort();
 }
 
 TEST(closed_descriptors_disturb_nobody) {
@@ -70,7 +84,7 @@ TEST(what_hangs_is_killed) {
     void* items[N];
     for (int i = 0; i < N; i++) items[i] = "say 1";
     items[BAD] = "hang";
-    result = run(obey, items, N, &options);
+    result = map_checked(obey, items, N, &options);
   }
   const pa_outcome outcome = outcome_at(result, BAD);
   CHECK_EQ(outcome.state, PA_ITEM_TIMED_OUT);
@@ -83,7 +97,7 @@ TEST(what_notices_its_timeout_is_not_killed) {
   options.item_timeout_ns = 20 * MILLISECONDS;
   options.workers = 1;
   void* items[] = {"pid", "hang-politely", "pid"};
-  pa_result* result = run(obey, items, 3, &options);
+  pa_result* result = map_checked(obey, items, 3, &options);
   CHECK_EQ(outcome_at(result, 1).state, PA_ITEM_TIMED_OUT);
   pa_result_free(result);
 }
@@ -205,7 +219,7 @@ TEST(nothing_is_left_after_drain) {
   const uint32_t before = count_descriptors();
   void* items[] = {"signal 11", "say 1", "_exit 1", "say 2", "spoil", "say 3", "signal 9", "say 4"};
   const pa_options options = processes();
-  for (int round = 0; round < 5; round++) pa_result_free(run(obey, items, 8, &options));
+  for (int round = 0; round < 5; round++) pa_result_free(map_checked(obey, items, 8, &options));
   CHECK_EQ(pa_drain(-1, NULL), PA_STATUS_OK);
   CHECK_EQ(count_workers(), 0);
   CHECK_EQ(count_mappings(), 0);
@@ -218,13 +232,10 @@ ROLE(be_a_program_with_workers) {
   void* items[] = {"pid", "pid", "pid", "hang", "hang"};
   pa_options options = processes();
   options.workers = 4;
-  pa_iter* iter = NULL;
-  pa_source source;
-  (void)iter, (void)source;
   pa_pending* pending = NULL;
   if (pa_map_start(obey, NULL, items + 3, 2, &options, &pending, NULL)) exit(1);
-  while (count_workers() < 2) usleep(1000);
-  pa_result* result = run(obey, items, 3, &options);
+  WAIT_UNTIL(count_workers() >= 2);
+  pa_result* result = map_checked(obey, items, 3, &options);
   if (result) printf("%u\n", count_workers());
   fflush(stdout);
   for (;;) pause();
@@ -249,6 +260,5 @@ TEST(workers_end_with_their_program) {
   kill(program, SIGKILL);
   waitpid(program, NULL, 0);
   close(output);
-  for (int i = 0; i < count; i++)
-    while (kill(all[i], 0) == 0) usleep(1000);  // the test's own limit ends this
+  for (int i = 0; i < count; i++) WAIT_UNTIL(kill(all[i], 0) != 0);
 }

@@ -14,20 +14,10 @@ enum { KILLS = 600, PROGRAMS = 100, N = 100000 };
 
 static uint32_t kills, over;
 
-// A child of this process, at random. 0: there is none now.
+// One of them. 0: there is none now.
 static pid_t a_worker(uint32_t* random) {
   pid_t found[64];
-  uint32_t count = 0;
-  DIR* threads = opendir("/proc/self/task");
-  for (const struct dirent* thread = readdir(threads); thread; thread = readdir(threads)) {
-    char path[300];
-    snprintf(path, sizeof path, "/proc/self/task/%s/children", thread->d_name);
-    FILE* children = fopen(path, "r");
-    long process;
-    while (children && count < 64 && fscanf(children, "%ld", &process) == 1) found[count++] = (pid_t)process;
-    if (children) fclose(children);
-  }
-  closedir(threads);
+  const uint32_t count = list_workers(found, 64);
   *random = *random * 1664525 + 1013904223;
   return count ? found[(*random >> 8) % count] : 0;
 }
@@ -133,5 +123,5 @@ TEST(programs_that_are_killed_leave_nothing) {
     CHECK_EQ(waitpid(program, NULL, 0), program);
     close(output);
   }
-  while (count_of_this_program()) usleep(1000);  // the limit of ctest ends this
+  WAIT_UNTIL(count_of_this_program() == 0);
 }

@@ -128,7 +128,17 @@ int32_t add(void* ctx, void* item, void** value, pa_call* call) {
   return 0;
 }
 
-static int32_t refuse(void* ctx) { return ctx && strcmp(ctx, "refuse") == 0 ? 77 : 0; }
+static void append_to(const char* path, const char* text) {
+  FILE* file = path && *path == '/' ? fopen(path, "a") : NULL;
+  if (!file) return;
+  fputs(text, file);
+  fclose(file);
+}
+static int32_t start_adding(void* ctx) {
+  append_to(ctx, "+");
+  return ctx && strcmp(ctx, "refuse") == 0 ? 77 : 0;
+}
+static void stop_adding(void* ctx) { append_to(ctx, "-"); }
 
 pa_options processes(void) {
   pa_options options = defaults();
@@ -143,9 +153,7 @@ pa_process process_defaults(void) {
   return process;
 }
 
-uint32_t count_workers(void) {
-  char name[64];
-  snprintf(name, sizeof name, "/proc/self/task/%ld/children", (long)getpid());
+uint32_t list_workers(pid_t* workers, uint32_t most) {
   uint32_t count = 0;
   DIR* threads = opendir("/proc/self/task");
   for (const struct dirent* thread = readdir(threads); thread; thread = readdir(threads)) {
@@ -153,11 +161,24 @@ uint32_t count_workers(void) {
     snprintf(path, sizeof path, "/proc/self/task/%s/children", thread->d_name);
     FILE* children = fopen(path, "r");
     long process;
-    while (children && fscanf(children, "%ld", &process) == 1) count++;
+    while (children && fscanf(children, "%ld", &process) == 1) {
+      if (count < most) workers[count] = (pid_t)process;
+      count++;
+    }
     if (children) fclose(children);
   }
   closedir(threads);
   return count;
+}
+
+uint32_t count_workers(void) { return list_workers(NULL, 0); }
+
+pa_result* map_checked(pa_fn fn, void* const* items, uint64_t n, const pa_options* options) {
+  pa_result* result = NULL;
+  pa_error error;
+  CHECK_STATUS(pa_map(fn, NULL, items, n, options, &result, &error), PA_STATUS_OK, &error);
+  if (result) check_result(result);
+  return result;
 }
 
 __attribute__((constructor)) static void serve_if_asked(void) {
@@ -178,7 +199,8 @@ __attribute__((constructor)) static void serve_if_asked(void) {
 
   task.fn = add;
   pa_codec_string(&task.context);
-  task.worker_start = refuse;
+  task.worker_start = start_adding;
+  task.worker_stop = stop_adding;
   if (!status) status = pa_task_register("add", &task, &error);
   if (status) {
     fprintf(stderr, "%s\n", error.message);

@@ -1,4 +1,4 @@
-// Functions that C++ exceptions leave, for exception.c and iter_nested.c.
+// Functions that C++ exceptions leave, for exception.c, iter_nested.c and process_faults.c.
 #include <pa/pa.h>
 
 #include <stdexcept>

@@ -101,6 +101,10 @@ class Tasks(unittest.TestCase):
         self.assertEqual(done.returncode, 3)
         self.assertIn(b"middle of a record", done.stderr)
 
+    def test_what_comes_before_the_cut_is_run(self):
+        done = length("-l", given=b"\0\0\0\1a\0\0\0\2bb\0\0\0\5abc")
+        self.assertEqual((done.stdout, done.returncode), (b"\0\0\0\0011\0\0\0\0012", 3))
+
     def test_a_string_with_a_zero_byte(self):
         self.assertIn(b"zero byte", length("-l", given=b"\0\0\0\3a\0c").stderr)
 

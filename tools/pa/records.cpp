@@ -88,6 +88,7 @@ void* Input::item_of(const std::string& record) const {
 int32_t Input::next(void* self, void** items, size_t most, size_t* got) {
   auto& input = *static_cast<Input*>(self);
   *got = 0;
+  if (!input.problem_.empty()) return 1;
   try {
     for (bool more = input.records_.next(input.record_); more;
          more = *got < most && input.records_.next_at_hand(input.record_)) {
@@ -96,9 +97,8 @@ int32_t Input::next(void* self, void** items, size_t most, size_t* got) {
     }
     return 0;
   } catch (const std::exception& problem) {
-    while (*got) std::free(items[--*got]);
     input.problem_ = problem.what();
-    return 1;
+    return *got ? 0 : 1;  // first what was whole
   }
 }
 

@@ -26,6 +26,11 @@
  * run in this program. Standard input of a worker is empty, standard output and error are those of the program, other
  * descriptors are closed.
  *
+ * Besides what it says at each function a run may end with PA_END_FAILED, and the status PA_STATUS_SYSTEM (no worker can be started;
+ * error.detail is errno), PA_STATUS_WORKERS_LOST (they don't come to serve, or die one after the other) or
+ * PA_STATUS_WORKER_START (they can't run the task; error.detail is the code). PA_STATUS_INVALID, before anything runs: a function
+ * that is no task, a ctx without a codec, options.worker_start, a program that never asked pa_worker_requested.
+ *
  * Items and values cross the border as bytes: a codec writes and reads them. NULL needs no codec, as item or as value. Worker
  * and program must be built for the same machine, and the program must register the same tasks in both. */
 #ifndef PA_PROCESS_H
@@ -128,7 +133,7 @@ PA_EXPORT const char *pa_task_name(uint64_t position);
  * program has asked pa_worker_requested. They load the module themselves.
  *   path  of the shared object; without a slash it is looked for as dlopen does. Loading it again is no error.
  * Errors: PA_STATUS_SYSTEM if it can't be loaded; PA_STATUS_INVALID if it is no module, or one for a libpa that is older or newer;
- * what registering its tasks returned. */
+ * what registering its tasks returned. Not from within a module's register_tasks. */
 PA_EXPORT pa_status pa_module_load(const char *path, pa_error *error);
 
 /* ------------------------------------------------------------------ workers */
@@ -137,9 +142,9 @@ PA_EXPORT pa_status pa_module_load(const char *path, pa_error *error);
  * what it is there for. A program that never asks is never run again as a worker. */
 PA_EXPORT int32_t pa_worker_requested(void);
 
-/* Serves as a worker until the program that started this process wants it no more. Then return from main.
- * Errors: PA_STATUS_INVALID if this process was not started to be a worker, or by a libpa that speaks another protocol;
- * PA_STATUS_SYSTEM, PA_STATUS_NO_MEMORY. */
+/* Serves as a worker until the program that started this process wants it no more; once in a process. Then return from main.
+ * Errors: PA_STATUS_INVALID if this process was not started to be a worker, or by a libpa that speaks another protocol, or if what it
+ * was sent makes no sense; PA_STATUS_SYSTEM, PA_STATUS_NO_MEMORY. */
 PA_EXPORT pa_status pa_worker_serve(pa_error *error);
 
 /* How to run worker processes: options.process. Fill it with pa_process_init; read during the call that starts the run. */
