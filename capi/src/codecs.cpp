@@ -68,8 +68,7 @@ int32_t decode_word(void*, const void* data, size_t size, void** object) {
 }  // namespace
 
 int32_t encode(const pa_codec& codec, const void* object, process::Writer& out) noexcept {
-  const int32_t code = codec.encode(codec.ctx, object, reinterpret_cast<pa_buffer*>(&out));
-  return code ? code : out.out_of_room() ? ENOMEM : 0;
+  return codec.encode(codec.ctx, object, reinterpret_cast<pa_buffer*>(&out));
 }
 
 int32_t encode_to(const pa_codec& codec, const void* object, std::string& bytes) {
@@ -78,6 +77,7 @@ int32_t encode_to(const pa_codec& codec, const void* object, std::string& bytes)
   writer.start_at(0);
   if (!region.map_private() || !writer.open()) throw std::bad_alloc();
   const int32_t code = encode(codec, object, writer);
+  if (writer.out_of_room()) throw std::bad_alloc();
   if (!code) bytes.assign(writer.data(), writer.size());
   return code;
 }

@@ -26,7 +26,7 @@ std::string names_of_tasks();
 bool asks_to_be_worker() noexcept;
 
 // ---- codecs
-// What a codec answers, or that there is no memory.
+// What the codec answers; whether there was room for it, `out` says.
 int32_t encode(const pa_codec& codec, const void* object, process::Writer& out) noexcept;
 int32_t encode_to(const pa_codec& codec, const void* object, std::string& bytes);  // throws std::bad_alloc
 // A ready-made codec's; nullptr for others.

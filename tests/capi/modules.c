@@ -67,6 +67,54 @@ TEST(a_module_runs_in_workers_that_load_it_themselves) {
   pa_result_free(result);
 }
 
+static int32_t refused_status(const pa_options* options) {
+  void* items[] = {"one"};
+  pa_result* result = NULL;
+  const int32_t status = pa_map(NULL, NULL, items, 1, options, &result, &error);
+  CHECK(result == NULL);
+  return status;
+}
+
+ROLE(never_ask) {
+  pa_task task;
+  pa_task_init(&task, sizeof task);
+  task.fn = return_0;
+  pa_codec_word(&task.item);
+  REQUIRE_STATUS(pa_task_register("mine", &task, &error), PA_STATUS_OK, &error);
+  pa_options options = defaults();
+  options.executor = PA_EXECUTOR_PROCESSES;
+  options.task = "mine";
+  CHECK_EQ(refused_status(&options), PA_STATUS_INVALID);
+  CHECK_CONTAINS(error.message, "pa_worker_requested");
+}
+
+// It was started to be a worker, and does its main job instead.
+ROLE(stray) {
+  REQUIRE_STATUS(pa_module_load(MODULES "/good.so", &error), PA_STATUS_OK, &error);
+  const char* command[2];
+  pa_process process;
+  const pa_options options = by_workers(&process, command);
+  CHECK_EQ(refused_status(&options), PA_STATUS_INVALID);
+  CHECK_CONTAINS(error.message, "must call pa_worker_serve");
+  CHECK_EQ(pa_worker_serve(&error), PA_STATUS_SYSTEM);  // nobody has left descriptors for it
+  CHECK_EQ(refused_status(&options), PA_STATUS_INVALID);
+}
+
+TEST(no_main_job_is_done_twice) {
+  check_role("never_ask");
+  setenv("PA_WORKER", "1", 1);
+  check_role("stray");
+  setenv("PA_WORKER", "77", 1);  // a protocol of the future
+  check_role("stray_of_another_version");
+  unsetenv("PA_WORKER");
+}
+
+ROLE(stray_of_another_version) {
+  CHECK_EQ(pa_worker_requested(), 1);
+  CHECK_STATUS(pa_worker_serve(&error), PA_STATUS_INVALID, &error);
+  CHECK_CONTAINS(error.message, "another protocol");
+}
+
 TEST(without_a_worker_of_its_own_it_needs_the_program_pa) {
   char* const path = getenv("PATH") ? strdup(getenv("PATH")) : NULL;
   REQUIRE_STATUS(pa_module_load(MODULES "/good.so", &error), PA_STATUS_OK, &error);

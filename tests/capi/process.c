@@ -1,6 +1,7 @@
 // Worker processes: what goes right.
 #include "tasks.h"
 
+#include <signal.h>
 #include <unistd.h>
 
 TEST(each_item_gets_its_value) {
@@ -159,6 +160,17 @@ TEST(workers_outlive_the_map_and_end_with_drain) {
   pa_result_free(third);
 }
 
+TEST(what_a_worker_has_started_ends_with_it) {
+  void* items[] = {"leave-a-child"};
+  const pa_options options = processes();
+  pa_result* result = map_checked(obey, items, 1, &options);
+  const pid_t child = atoi(pa_result_value(result, 0));
+  CHECK_EQ(kill(child, 0), 0);
+  CHECK_EQ(pa_drain(-1, NULL), PA_STATUS_OK);
+  WAIT_UNTIL(kill(child, 0) != 0);
+  pa_result_free(result);
+}
+
 TEST(a_worker_is_replaced_after_max_items) {
   enum { N = 10 };
   void* items[N];
@@ -190,11 +202,19 @@ TEST(environment_directory_and_descriptors) {
   pa_options options = processes();
   options.process = &process;
   void* items[] = {"environment", "directory", "input", "descriptors"};
+  int ours[2], open_on_exec[8];
+  REQUIRE(pipe(ours) == 0 && write(ours[1], "x", 1) == 1);
+  const int input = dup(STDIN_FILENO);
+  dup2(ours[0], STDIN_FILENO);
+  for (int i = 0; i < 8; i++) open_on_exec[i] = dup(ours[0]);
   pa_result* result = map_checked(obey, items, 4, &options);
   CHECK_STR(pa_result_value(result, 0), "from the program");
   CHECK_STR(pa_result_value(result, 1), "/");
   CHECK_STR(pa_result_value(result, 2), "0");
   CHECK_LE(atoi(pa_result_value(result, 3)), 3 + 2 + 1 + 2);  // 0 to 2, two of libpa, this folder, "." and ".."
+  for (int i = 0; i < 8; i++) close(open_on_exec[i]);
+  dup2(input, STDIN_FILENO);
+  close(input), close(ours[0]), close(ours[1]);
   pa_result_free(result);
 }
 

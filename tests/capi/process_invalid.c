@@ -163,16 +163,22 @@ static int32_t encode_odd(void* ctx, const void* object, pa_buffer* out) {
     CHECK_EQ(pa_buffer_append(out, &object, SIZE_MAX / 4), PA_STATUS_NO_MEMORY);
     return 0;
   }
-  return pa_buffer_append(out, &object, sizeof object);
+  const char behind[16] = "";  // records of all sizes
+  return pa_buffer_append(out, &object, sizeof object) || pa_buffer_append(out, behind, (uintptr_t)object / 2 % 16);
 }
 static int32_t decode_below_100(void* ctx, const void* data, size_t size, void** object) {
   (void)ctx;
   uintptr_t number = 0;
   if ((uintptr_t)data % 16 != 0 || ((const char*)data)[size] != 0) return 23;
-  memcpy(&number, data, size);
+  memcpy(&number, data, sizeof number);
   if (number >= 100) return 22;
   *object = (void*)number;
   return 0;
+}
+static uint32_t values_released;  // in this process
+static void count_release(void* ctx, void* object) {
+  (void)ctx, (void)object;
+  COUNT_UP(values_released);
 }
 static int32_t times_ten(void* ctx, void* item, void** value, pa_call* call) {
   (void)ctx, (void)call;
@@ -210,7 +216,10 @@ TEST(what_a_codec_refuses_fails_alone) {
       CHECK_EQ((uintptr_t)outcome.value, number * 10 + 1);
     }
   }
+  const uint64_t values = count_state(result, PA_ITEM_OK);
   pa_result_free(result);
+  CHECK(values > 0);
+  CHECK_EQ(LOAD(values_released), values);  // by the codec that made them, as no option says otherwise
   free(items);
 }
 
@@ -245,5 +254,6 @@ __attribute__((constructor(101))) static void register_odd_codec(void) {
   task.item.encode = encode_odd;
   task.item.decode = decode_below_100;
   task.value = task.item;
+  task.value.release = count_release;
   if (pa_task_register("times_ten", &task, &error)) abort();
 }

@@ -63,6 +63,12 @@ int32_t obey(void* ctx, void* item, void** value, pa_call* call) {
     while (!pa_call_stopped(call)) usleep(200);
     return PA_CODE_STOPPED;
   }
+  if (is(word, "leave-a-child", &n)) {
+    const pid_t child = fork();
+    if (child == 0)
+      for (;;) pause();
+    *value = text("%ld", (long)child);
+  }
   if (is(word, "sleep", &n)) usleep((useconds_t)n);
   if (is(word, "spoil", &n)) return spoil_the_shared_memory();
   if (is(word, "close", &n))
