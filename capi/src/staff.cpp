@@ -39,13 +39,17 @@ pa_status read(const pa_process* given, pa_process& p, pa_error* error) noexcept
 
 pa_status find(const Work& work, const Settings& settings, const Task*& task, pa_error* error) {
   const bool batch = work.kind == Kind::batch;
-  task = settings.task ? find_task(settings.task) : find_task(work.fn, work.batch_fn);
+  bool several = false;
+  task = settings.task ? find_task(settings.task) : find_task(work.fn, work.batch_fn, several);
   if (!task && settings.task)
     return PA_INVALID(error, "options.task must be the name of a registered task, got \"%.60s\"; registered: %.120s",
                       settings.task, names_of_tasks().c_str());
   if (!task)
     return PA_INVALID(error,
                       "fn must be registered as a task (pa_task_register) for PA_EXECUTOR_PROCESSES; registered: %.120s",
+                      names_of_tasks().c_str());
+  if (several)
+    return PA_INVALID(error, "fn is that of several tasks: options.task must say which; registered: %.120s",
                       names_of_tasks().c_str());
   if (batch ? !task->batch_fn : !task->fn)
     return PA_INVALID(error, "the task \"%.60s\" has no %s", task->name.c_str(), batch ? "batch_fn" : "fn");

@@ -67,11 +67,17 @@ const Task* find_task(const char* name) noexcept {
   return nullptr;
 }
 
-const Task* find_task(pa_fn fn, pa_batch_fn batch_fn) noexcept {
+const Task* find_task(pa_fn fn, pa_batch_fn batch_fn, bool& several) noexcept {
   const std::lock_guard lock(mutex);
-  for (const auto& task : tasks())
-    if ((fn && task->fn == fn) || (batch_fn && task->batch_fn == batch_fn)) return task.get();
-  return nullptr;
+  const Task* found = nullptr;
+  several = false;
+  for (const auto& task : tasks()) {
+    if (!(fn && task->fn == fn) && !(batch_fn && task->batch_fn == batch_fn)) continue;
+    several = found != nullptr;
+    found = task.get();
+    if (several) break;
+  }
+  return found;
 }
 
 std::string names_of_tasks() {
@@ -102,12 +108,9 @@ pa_status pa_task_register(const char* name, const pa_task* task, pa_error* erro
     entry->view = pa::view_of(task->item);
     const std::lock_guard lock(pa::mutex);
     for (const auto& known : pa::tasks()) {
-      if (known->name == name) {
-        if (pa::same_task(*known, *task)) return PA_STATUS_OK;
-        return PA_INVALID(error, "there is another task by the name of \"%s\"", name);
-      }
-      if ((task->fn && known->fn == task->fn) || (task->batch_fn && known->batch_fn == task->batch_fn))
-        return PA_INVALID(error, "the function of \"%s\" is that of the task \"%s\"", name, known->name.c_str());
+      if (known->name != name) continue;
+      if (pa::same_task(*known, *task)) return PA_STATUS_OK;
+      return PA_INVALID(error, "there is another task by the name of \"%s\"", name);
     }
     pa::tasks().push_back(std::move(entry));
     return PA_STATUS_OK;

@@ -18,7 +18,7 @@ struct Task : pa_task {
 
 // Both live until the process ends. nullptr: there is none.
 const Task* find_task(const char* name) noexcept;
-const Task* find_task(pa_fn fn, pa_batch_fn batch_fn) noexcept;
+const Task* find_task(pa_fn fn, pa_batch_fn batch_fn, bool& several) noexcept;  // several: this is one of them
 // "one", "two": for messages.
 std::string names_of_tasks();
 

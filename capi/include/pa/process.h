@@ -116,8 +116,9 @@ PA_EXPORT void pa_task_init(pa_task *task, size_t size);
 
 /* Makes a task known by a name: in the program, and, before pa_worker_serve, in the worker, which is the same code as a rule.
  *   name, task  copied. 1 to 255 bytes.
- * Errors: PA_STATUS_INVALID for a name that is taken by another task (the same again is no error), a function that
- * has another name already, no function, or an item codec that is not whole. */
+ * A function may have several names, with other codecs each: a map of it must then set options.task.
+ * Errors: PA_STATUS_INVALID for a name that is taken by another task (the same again is no error), no function, or an item
+ * codec that is not whole. */
 PA_EXPORT pa_status pa_task_register(const char *name, const pa_task *task, pa_error *error);
 
 /* Copies what was registered under a name.
