@@ -1,7 +1,9 @@
 package pa
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"example.com/libpa/pa/internal/palow"
@@ -18,18 +20,17 @@ type collector[T, R any] struct {
 
 // collect is a map whose outcomes go through the calling goroutine one by one: for callbacks, keys, sources, and to detach.
 func (m *mapper[T, R]) collect(ctx context.Context, source Source[T], c *config) (*Results[R], error) {
-	crew, err := m.stream(ctx, source, c)
+	feed, err := m.stream(ctx, source, c)
 	if err != nil {
 		return nil, err
 	}
-	defer m.end(crew)
+	defer feed.end()
 	k := &collector[T, R]{mapper: m, total: m.totalOf(source)}
 	k.grow(min(uint64(source.hint), believed))
-	next := m.consumer(crew)
-	for next() {
+	for feed.next() {
 		k.add(&m.memory.chunk)
 	}
-	m.conclude(crew)
+	feed.conclude()
 	end, _ := m.ending()
 	m.drain(func(chunk *palow.Chunk) {
 		if wasDone(chunk) {
@@ -40,6 +41,7 @@ func (m *mapper[T, R]) collect(ctx context.Context, source Source[T], c *config)
 		k.keep(chunk.First, chunk.Count, false)
 	})
 	k.results.end, k.results.cause = m.ending() // again: a callback may have failed
+	k.fillGaps()
 	k.pad(source)
 	k.results.batchSize = int(m.batchSize.Load())
 	k.results.add(nil, k.spans)
@@ -150,6 +152,39 @@ func (k *collector[T, R]) pad(source Source[T]) {
 	if missing := want - k.known; missing > 0 {
 		state := stateAfter(k.results.end)
 		k.spans = append(k.spans, span{k.known, missing, receipt{state: state, err: k.notDoneError(state, nil)}})
+	}
+}
+
+// fillGaps adds items that were admitted and not done, where libpa does not name them: those of worker processes.
+func (k *collector[T, R]) fillGaps() {
+	if k.task == nil || k.results.end == EndCompleted {
+		return
+	}
+	slices.SortFunc(k.spans, func(a, b span) int { return cmp.Compare(a.first, b.first) })
+	known, at := k.spans, uint64(0)
+	for i := range known {
+		k.fillGap(at, known[i].first)
+		at = known[i].first + known[i].count
+	}
+	k.fillGap(at, k.store.admitted.Load())
+}
+
+func (k *collector[T, R]) fillGap(first, end uint64) {
+	if first >= end {
+		return
+	}
+	k.keep(first, end-first, false)
+	state := stateAfter(k.results.end)
+	for at := first; at < end; at++ {
+		last := k.failures.take(at)
+		if at > first && last.attempts == 0 {
+			if s := &k.spans[len(k.spans)-1]; s.attempts == 0 {
+				s.count++
+				continue
+			}
+		}
+		own := receipt{state: state, attempts: last.attempts, err: k.notDoneError(state, last.err)}
+		k.spans = append(k.spans, span{at, 1, own})
 	}
 }
 

@@ -26,6 +26,8 @@ var (
 	ErrCallback = errors.New("the callback failed")
 	// ErrWorkerStart says that the function given to [WorkerStart] failed. Its own error is there beside it.
 	ErrWorkerStart = errors.New("a worker could not start")
+	// ErrWorkersLost says that worker processes can't be started, or die one after the other. How is there beside it.
+	ErrWorkersLost = errors.New("worker processes are lost")
 )
 
 // Why an item failed where its function did not say, for [errors.Is].
@@ -117,8 +119,8 @@ func (e *notDone) Unwrap() []error {
 type RunError struct {
 	// End is why the run ended: [EndCompleted] if all items were run, and some failed.
 	End End
-	// Cause is why the run ended early: it matches ErrTimedOut, ErrCancelled, ErrAborted, ErrSource, ErrKey, ErrCallback or
-	// ErrWorkerStart, and holds the error of the context, or of the function that failed. nil for a run that completed.
+	// Cause is why the run ended early: it matches ErrTimedOut, ErrCancelled, ErrAborted, ErrSource, ErrKey, ErrCallback,
+	// ErrWorkerStart or ErrWorkersLost, and holds the error of the context, or of the function that failed. nil for a run that completed.
 	Cause error
 
 	summary string

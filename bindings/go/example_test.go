@@ -14,6 +14,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"testing"
 	"time"
 
 	"example.com/libpa/pa"
@@ -352,4 +353,34 @@ func ExampleFromChunks() {
 	}
 	fmt.Println(sum)
 	// Output: 10000
+}
+
+// Where tasks are registered, tests are run again as workers, too.
+func TestMain(m *testing.M) {
+	pa.WorkerMain()
+	os.Exit(m.Run())
+}
+
+var measure = pa.Register("measure", func(_ context.Context, text string) (int, error) {
+	if text == "" {
+		os.Exit(3) // or what a C library does that is given what it did not expect
+	}
+	return len(text), nil
+})
+
+func ExampleRegister() {
+	ctx := context.Background()
+	results, err := measure.Map(ctx, []string{"one", "", "three"}, pa.Workers(2), pa.ItemTimeout(time.Minute))
+	for result := range results.All() {
+		fmt.Println(result.Index, result.State(), result.Value)
+	}
+	var crashed *pa.CrashError
+	if errors.As(err, &crashed) {
+		fmt.Println(crashed, crashed.ExitStatus)
+	}
+	// Output:
+	// 0 ok 3
+	// 1 crashed 0
+	// 2 ok 5
+	// its worker process exited with status 3 3
 }

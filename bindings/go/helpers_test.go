@@ -101,6 +101,7 @@ func leavesNothing(t *testing.T, run func()) {
 }
 
 func settled() (goroutines int, low int64) {
-	runtime.GC() // limiters and stops are given back by it
+	palow.Drain() // to Go, a thread of libpa that has called it is a goroutine
+	runtime.GC()  // limiters and stops are given back by it
 	return runtime.NumGoroutine(), palow.Live()
 }

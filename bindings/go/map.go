@@ -15,12 +15,12 @@ import (
 // or the attempt ([ItemTimeout]): a call that then returns the context's error counts as not done, rather than failed. A panic, or
 // [runtime.Goexit], is that item's error. After Map nothing is left running, unless [Detach] is given.
 func Map[T, R any](ctx context.Context, items []T, fn func(context.Context, T) (R, error), options ...Option) (*Results[R], error) {
-	return mapFrom(ctx, From(items), &mapper[T, R]{function: fn}, options)
+	return mapFrom(ctx, From(items), kind[T, R]{function: fn}, options)
 }
 
 // MapFrom is [Map] for items that a source delivers. The results keep an outcome for each.
 func MapFrom[T, R any](ctx context.Context, source Source[T], fn func(context.Context, T) (R, error), options ...Option) (*Results[R], error) {
-	return mapFrom(ctx, source, &mapper[T, R]{function: fn}, options)
+	return mapFrom(ctx, source, kind[T, R]{function: fn}, options)
 }
 
 // MapBatch is [Map] for a function that takes several items in one call, where one statement or request can do many. [Batch] says
@@ -30,22 +30,23 @@ func MapFrom[T, R any](ctx context.Context, source Source[T], fn func(context.Co
 // items failed; with any other error all have. Those are retried one by one, each as a batch of one. The slice that fn is given is
 // neither to be changed nor to be kept.
 func MapBatch[T, R any](ctx context.Context, items []T, fn func(context.Context, []T) ([]R, error), options ...Option) (*Results[R], error) {
-	return mapFrom(ctx, From(items), &mapper[T, R]{batch: fn}, options)
+	return mapFrom(ctx, From(items), kind[T, R]{batch: fn}, options)
 }
 
 // MapBatchFrom is [MapBatch] for items that a source delivers.
 func MapBatchFrom[T, R any](ctx context.Context, source Source[T], fn func(context.Context, []T) ([]R, error), options ...Option) (*Results[R], error) {
-	return mapFrom(ctx, source, &mapper[T, R]{batch: fn}, options)
+	return mapFrom(ctx, source, kind[T, R]{batch: fn}, options)
 }
 
-func mapFrom[T, R any](ctx context.Context, source Source[T], m *mapper[T, R], options []Option) (*Results[R], error) {
+func mapFrom[T, R any](ctx context.Context, source Source[T], kind kind[T, R], options []Option) (*Results[R], error) {
+	m := &mapper[T, R]{kind: kind}
 	c, err := m.configure(ctx, source, options)
 	if err != nil {
 		return nil, err
 	}
 	c.low.Ordered = 0 // a map is, whatever order its items finish in
 	var results *Results[R]
-	if source.whole && c.onProgress == nil && c.onResult == nil && c.itemKey == nil && !c.detach {
+	if m.task == nil && source.whole && c.onProgress == nil && c.onResult == nil && c.itemKey == nil && !c.detach {
 		results, err = m.mapSlice(ctx, source.items, c)
 	} else {
 		results, err = m.collect(ctx, source, c)
@@ -73,7 +74,7 @@ func (m *mapper[T, R]) configure(ctx context.Context, source Source[T], options 
 	if source.hint < 0 {
 		return nil, invalid("source.size_hint must be >= 0, got %d", source.hint)
 	}
-	return c, nil
+	return c, m.staff(c)
 }
 
 func (m *mapper[T, R]) flags() int {
@@ -147,7 +148,7 @@ func (r *run) leaveNobody(c *crew) {
 func (r *run) drain(each func(*palow.Chunk)) {
 	chunk := &r.memory.chunk
 	for {
-		switch palow.Pa_job_drain(r.job, chunk) {
+		switch r.engine.drain(chunk) {
 		case statusOK:
 			each(chunk)
 		case statusAgain:

@@ -7,11 +7,17 @@ import (
 	"sync/atomic"
 )
 
+// A kind of run is what is done to an item.
+type kind[T, R any] struct {
+	function func(context.Context, T) (R, error)
+	batch    func(context.Context, []T) ([]R, error) // in place of function
+	task     *Task[T, R]                             // it is one of these, and worker processes run it
+}
+
 // A mapper runs leases: it knows the function, and where items and values lie.
 type mapper[T, R any] struct {
 	*run
-	function func(context.Context, T) (R, error)
-	batch    func(context.Context, []T) ([]R, error) // in place of function
+	kind[T, R]
 
 	// Of a map whose takers need not tell anybody: everything by index.
 	items  []T
@@ -205,6 +211,10 @@ func (w batchWork[T, R]) ask(t *taker) {
 	t.isOver()
 }
 
+func wrongNumber(values, items int) error {
+	return fmt.Errorf("the batch function returned %d values for %d items", values, items)
+}
+
 // call notes how the function answered, and returns its values.
 func (w batchWork[T, R]) call(t *taker, items []T) (values []R) {
 	t.call.index = int(t.next)
@@ -221,7 +231,7 @@ func (w batchWork[T, R]) call(t *taker, items []T) (values []R) {
 		return err
 	})
 	if (err == nil || single) && len(values) != len(items) { // nobody knows which item each belongs to
-		err, single = fmt.Errorf("the batch function returned %d values for %d items", len(values), len(items)), false
+		err, single = wrongNumber(len(values), len(items)), false
 	}
 	t.answer.outcome = timedOutcome(err, w.itemTimeout > 0 && clock()-began >= int64(w.itemTimeout))
 	if single && !t.answer.timedOut {

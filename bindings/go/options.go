@@ -35,6 +35,8 @@ type config struct {
 	workerStart func(context.Context) (context.Context, error)
 	workerStop  func(context.Context)
 	onQuiescent func()
+	process     *Process
+	codec       Codec
 }
 
 // Workers sets how many calls are made at a time. The default, and 0, is [runtime.GOMAXPROCS]: right for work that computes. For
@@ -187,6 +189,39 @@ func Detach() Option {
 // another goroutine.
 func OnQuiescent(quiet func()) Option {
 	return func(c *config) { c.onQuiescent = quiet }
+}
+
+// Encoding chooses how items and values of a [Task] cross the border between processes; for [Register]. The default is [Gob].
+func Encoding(codec Codec) Option {
+	return func(c *config) { c.codec = codec }
+}
+
+// Processes says how worker processes are run, for a [Task].
+func Processes(how Process) Option {
+	return func(c *config) { c.process = &how }
+}
+
+// A Process says how worker processes are run. What is zero has its default.
+type Process struct {
+	// CrashAttempts: an item whose attempts have cost so many workers has crashed for good, even if [Retry] would try again. The
+	// default is 3.
+	CrashAttempts int
+	// MaxItems: a worker that has run so many items is replaced. The default is never.
+	MaxItems int
+	// MemoryLimit is how many bytes of private memory a worker may have (RLIMIT_DATA). The default is no limit.
+	MemoryLimit int
+	// MaxCrashes: when so many workers have died in a row, and no item was done in between, the run ends with [ErrWorkersLost]. The
+	// default is 64.
+	MaxCrashes int
+	// StartTimeout: a worker that has not called [WorkerMain] by then could not be started. The default is 30 s.
+	StartTimeout time.Duration
+	// Directory is the workers' working directory. The default is that of the program.
+	Directory string
+	// Environment is all of it, as "NAME=value". The default is that of the program.
+	Environment []string
+	// Command is the program of a worker, and its arguments. It must register the same tasks and call [WorkerMain]. The default is
+	// this program itself, without arguments.
+	Command []string
 }
 
 // OnProgress is called after each item that was done, on the calling goroutine. done counts up by one; total is the number of items,

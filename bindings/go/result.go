@@ -15,14 +15,15 @@ import (
 // State is what became of an item.
 type State int
 
-// The states of an item. The last three are those of items that were not done when the run ended, whether they never ran, were
-// running, or waited for a retry; an item has also TimedOut if its last attempt outran [ItemTimeout].
+// The states of an item. TimedOut, Aborted and Cancelled are those of items that were not done when the run ended, whether
+// they never ran, were running, or waited for a retry; an item has also TimedOut if its last attempt outran [ItemTimeout].
 const (
 	OK        = State(palow.PA_ITEM_OK)
 	Failed    = State(palow.PA_ITEM_FAILED)
 	TimedOut  = State(palow.PA_ITEM_TIMED_OUT)
 	Aborted   = State(palow.PA_ITEM_ABORTED)
 	Cancelled = State(palow.PA_ITEM_CANCELLED)
+	Crashed   = State(palow.PA_ITEM_CRASHED) // its worker process died, see [Task]
 )
 
 func (s State) String() string {
@@ -37,6 +38,8 @@ func (s State) String() string {
 		return "aborted"
 	case Cancelled:
 		return "cancelled"
+	case Crashed:
+		return "crashed"
 	}
 	return fmt.Sprintf("State(%d)", int(s))
 }
@@ -51,7 +54,7 @@ const (
 	EndTimedOut  = End(palow.PA_END_TIMED_OUT) // [Timeout], or the context's deadline, passed
 	EndAborted   = End(palow.PA_END_ABORTED)   // [MaxErrors] items had failed
 	EndCancelled = End(palow.PA_END_CANCELLED) // the context was cancelled, or the [Stop] requested
-	EndFailed    = End(palow.PA_END_FAILED)    // a source, key function, callback or WorkerStart failed
+	EndFailed    = End(palow.PA_END_FAILED)    // a source, key function, callback or WorkerStart failed, or workers died
 )
 
 func (e End) String() string {

@@ -13,14 +13,15 @@ import (
 
 // Statuses as libpa returns them.
 const (
-	statusOK      = int32(palow.PA_STATUS_OK)
-	statusDone    = int32(palow.PA_STATUS_DONE)
-	statusAgain   = int32(palow.PA_STATUS_AGAIN)
-	statusPull    = int32(palow.PA_STATUS_PULL)
-	statusRetry   = int32(palow.PA_STATUS_RETRY)
-	statusFinal   = int32(palow.PA_STATUS_FINAL)
-	statusStopped = int32(palow.PA_STATUS_STOPPED)
-	statusInvalid = int32(palow.PA_STATUS_INVALID)
+	statusOK          = int32(palow.PA_STATUS_OK)
+	statusDone        = int32(palow.PA_STATUS_DONE)
+	statusAgain       = int32(palow.PA_STATUS_AGAIN)
+	statusPull        = int32(palow.PA_STATUS_PULL)
+	statusRetry       = int32(palow.PA_STATUS_RETRY)
+	statusFinal       = int32(palow.PA_STATUS_FINAL)
+	statusStopped     = int32(palow.PA_STATUS_STOPPED)
+	statusInvalid     = int32(palow.PA_STATUS_INVALID)
+	statusWorkerStart = int32(palow.PA_STATUS_WORKER_START)
 )
 
 const unsized = math.MaxUint64 // PA_UNSIZED
@@ -38,13 +39,37 @@ func lowError(e *palow.Error) error {
 	return errors.New("pa: " + message)
 }
 
+// An engine is what schedules the items of a run.
+type engine interface {
+	stop()
+	// poll lets take effect what happened outside, and says how far the run is.
+	poll(*palow.Progress)
+	end() End
+	// drain hands out, bit by bit, what was not done.
+	drain(*palow.Chunk) (status int32)
+	free()
+}
+
+// A job is one whose leases goroutines take.
+type job uintptr
+
+func (j job) stop()                         { palow.Pa_job_stop(uintptr(j)) }
+func (j job) poll(progress *palow.Progress) { palow.Pa_job_poll(uintptr(j), progress) }
+func (j job) end() End                      { return End(palow.Pa_job_end(uintptr(j))) }
+func (j job) drain(c *palow.Chunk) int32    { return palow.Pa_job_drain(uintptr(j), c) }
+func (j job) free() {
+	palow.Pa_job_free(uintptr(j))
+	palow.Closed()
+}
+
 // A run is a job of libpa, and those who work on it: everything about a call that does not depend on the types of items and values.
 //
 // libpa decides what runs when. Takers are goroutines that ask it for leases; the consumer is the goroutine that called, where what is
 // done goes to it one by one. Both park in a lot of their own.
 type run struct {
 	*config
-	job    uintptr
+	engine engine
+	job    uintptr // of an engine that is one
 	memory *jobMemory
 	takers lot
 	waiter lot // the consumer's
@@ -74,7 +99,8 @@ type jobMemory struct {
 	chunk    palow.Chunk
 }
 
-func open(ctx context.Context, c *config, count uint64, flags int) (*run, error) {
+// newRun reckons with the deadline of the context.
+func newRun(ctx context.Context, c *config) *run {
 	r := &run{config: c, parent: ctx, memory: palow.Alloc[jobMemory]()}
 	r.memory.options = c.low
 	options := &r.memory.options
@@ -83,6 +109,12 @@ func open(ctx context.Context, c *config, count uint64, flags int) (*run, error)
 			options.TimeoutNs = left
 		}
 	}
+	return r
+}
+
+func open(ctx context.Context, c *config, count uint64, flags int) (*run, error) {
+	r := newRun(ctx, c)
+	options := &r.memory.options
 	if c.inline {
 		// One chunk is finished before the next is admitted, retries included: that is input order.
 		options.Workers, options.BatchSize = 1, inlineChunk(options, flags)
@@ -92,7 +124,7 @@ func open(ctx context.Context, c *config, count uint64, flags int) (*run, error)
 		return nil, lowError(&r.memory.err)
 	}
 	palow.Opened()
-	r.job = r.memory.job
+	r.job, r.engine = r.memory.job, job(r.memory.job)
 	r.watch()
 	return r, nil
 }
@@ -134,6 +166,16 @@ func (r *run) watch() {
 	}
 }
 
+func (r *run) unwatch() {
+	r.attending.Lock()
+	r.closed = true
+	r.attending.Unlock()
+	for _, undo := range r.stopwork {
+		undo()
+	}
+	r.cancel(nil)
+}
+
 // attend lets take effect what happened outside: a context that is done, a stop, a limiter that changed.
 func (r *run) attend() {
 	r.attending.Lock()
@@ -146,14 +188,14 @@ func (r *run) attend() {
 	const near = time.Second // what clocks may differ by
 	expired := hasDeadline && errors.Is(err, context.DeadlineExceeded) && time.Until(deadline) < near
 	if err != nil && !expired {
-		palow.Pa_job_stop(r.job)
+		r.engine.stop()
 	}
 	progress := &r.memory.progress
-	palow.Pa_job_poll(r.job, progress)
+	r.engine.poll(progress)
 	for expired && progress.End == int32(palow.PA_END_NONE) {
 		// The job was opened a moment after its time was reckoned, so its deadline is a moment later.
 		time.Sleep(min(time.Duration(max(progress.WaitNs, 0)), time.Millisecond))
-		palow.Pa_job_poll(r.job, progress)
+		r.engine.poll(progress)
 	}
 	r.noteEnd(End(progress.End))
 	r.takers.wake(everybody)
@@ -200,8 +242,8 @@ func (r *run) fail(what, err error) {
 		return
 	}
 	r.failure = &because{what, err}
-	if End(palow.Pa_job_end(r.job)) == EndNone {
-		palow.Pa_job_stop(r.job)
+	if r.engine.end() == EndNone {
+		r.engine.stop()
 		r.stopped = true
 	}
 	if !r.over.Swap(true) {
@@ -233,8 +275,8 @@ func (e *because) Unwrap() []error { return []error{e.what, e.err} }
 func (r *run) ending() (End, error) {
 	r.attending.Lock()
 	defer r.attending.Unlock()
-	end := End(palow.Pa_job_end(r.job))
-	if r.failure != nil && (end == EndCompleted || end == EndCancelled && r.stopped) {
+	end := r.engine.end()
+	if r.failure != nil && (end == EndFailed || end == EndCompleted || end == EndCancelled && r.stopped) {
 		return EndFailed, r.failure
 	}
 	if end == EndCompleted {
@@ -338,18 +380,11 @@ func (r *run) nextInline(t *taker) bool {
 
 // dismiss gives back what the run holds, once its takers have gone.
 func (r *run) dismiss(c *crew) {
-	r.attending.Lock()
-	r.closed = true
-	r.attending.Unlock()
-	for _, undo := range r.stopwork {
-		undo()
-	}
-	r.cancel(nil)
+	r.unwatch()
 	if c != nil {
 		palow.FreeLeases(c.leases)
 	}
-	palow.Pa_job_free(r.job)
-	palow.Closed()
+	r.engine.free()
 	palow.Free(r.memory)
 	if r.onQuiescent != nil {
 		r.onQuiescent()
@@ -363,8 +398,9 @@ type failures struct {
 }
 
 type failedAttempt struct {
-	err   error
-	since int64 // when the first attempt started
+	err      error
+	since    int64 // when the first attempt started
+	attempts int   // of an item that a worker process ran
 }
 
 func (f *failures) put(index uint64, attempt failedAttempt) (before failedAttempt, had bool) {

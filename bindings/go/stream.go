@@ -26,30 +26,29 @@ import (
 // waited for (unless [Detach] is given), and nothing is left behind. Options are as for [Map]; Timeout begins with the loop. Each
 // loop over the same stream is a run of its own.
 func Stream[T, R any](ctx context.Context, source Source[T], fn func(context.Context, T) (R, error), options ...Option) iter.Seq2[Result[R], error] {
-	return streamFrom(ctx, source, fn, nil, options)
+	return streamFrom(ctx, source, kind[T, R]{function: fn}, options)
 }
 
 // StreamBatch is [Stream] for a function that takes several items in one call, as [MapBatch] says.
 func StreamBatch[T, R any](ctx context.Context, source Source[T], fn func(context.Context, []T) ([]R, error), options ...Option) iter.Seq2[Result[R], error] {
-	return streamFrom(ctx, source, nil, fn, options)
+	return streamFrom(ctx, source, kind[T, R]{batch: fn}, options)
 }
 
-func streamFrom[T, R any](ctx context.Context, source Source[T], fn func(context.Context, T) (R, error),
-	batch func(context.Context, []T) ([]R, error), options []Option) iter.Seq2[Result[R], error] {
+func streamFrom[T, R any](ctx context.Context, source Source[T], kind kind[T, R], options []Option) iter.Seq2[Result[R], error] {
 	return func(yield func(Result[R], error) bool) {
-		m := &mapper[T, R]{function: fn, batch: batch}
+		m := &mapper[T, R]{kind: kind}
 		c, err := m.configure(ctx, source, options)
 		if err != nil {
 			yield(notAnItem[R](err), err)
 			return
 		}
-		crew, err := m.stream(ctx, source, c)
+		feed, err := m.stream(ctx, source, c)
 		if err != nil {
 			yield(notAnItem[R](err), err)
 			return
 		}
-		defer m.end(crew)
-		m.yieldAll(crew, source, yield)
+		defer feed.end()
+		m.yieldAll(feed, source, yield)
 	}
 }
 
@@ -57,72 +56,92 @@ func notAnItem[R any](err error) Result[R] {
 	return Result[R]{Index: -1, receipt: &receipt{state: Failed, err: err}}
 }
 
-// stream opens the run of a stream, and starts its takers.
-func (m *mapper[T, R]) stream(ctx context.Context, source Source[T], c *config) (*crew, error) {
+// A feed is where the consumer of a run gets what is done.
+type feed interface {
+	// next waits for it, and puts it into the chunk of the run. False: the stream is over.
+	next() bool
+	// conclude waits until all code of the caller's has returned, where there is still somebody to tell how.
+	conclude()
+	// end leaves nothing behind.
+	end()
+}
+
+// stream opens the run of a stream, and starts those who run its items.
+func (m *mapper[T, R]) stream(ctx context.Context, source Source[T], c *config) (feed, error) {
 	count := uint64(unsized)
 	if source.hasHint {
 		count = uint64(source.hint)
+	}
+	if m.task != nil {
+		return m.streamFromProcesses(ctx, source, c, count)
 	}
 	r, err := open(ctx, c, count, m.flags()|palow.PA_JOB_STREAM|palow.PA_JOB_PULL)
 	if err != nil {
 		return nil, err
 	}
-	key, _ := c.itemKey.(func(T) (any, error))
-	m.run, m.store = r, newStore[T, R](source, key, r.isOver)
+	m.keep(r, source)
 	takers := m.takerCount(source.hint, source.whole)
 	if !source.whole && !c.inline {
 		takers++ // one may be waiting for the source
 	}
-	return r.hire(takers, m.work(), false), nil
+	return &goroutines[T, R]{mapper: m, crew: r.hire(takers, m.work(), false)}, nil
 }
 
-// consumer returns what waits for the next chunk.
-func (m *mapper[T, R]) consumer(c *crew) (next func() bool) {
-	if m.inline {
-		return func() bool { return m.nextInline(&c.takers[0]) }
+// keep makes room for what is under way.
+func (m *mapper[T, R]) keep(r *run, source Source[T]) {
+	key, _ := r.itemKey.(func(T) (any, error))
+	m.run, m.store = r, newStore[T, R](source, key, r.isOver)
+}
+
+// Goroutines that take leases are what a stream is fed by.
+type goroutines[T, R any] struct {
+	*mapper[T, R]
+	crew     *crew
+	consumer sleeper
+}
+
+func (g *goroutines[T, R]) next() bool {
+	if g.inline {
+		return g.nextInline(&g.crew.takers[0])
 	}
-	s := &sleeper{}
-	return func() bool { return m.next(s) }
+	return g.run.next(&g.consumer)
 }
 
-// end leaves nothing behind.
-func (m *mapper[T, R]) end(c *crew) {
-	if m.detach && !m.inline {
-		palow.Pa_job_close(m.job)
-		m.cancel(ErrCancelled)
-		m.takers.wake(everybody)
+func (g *goroutines[T, R]) end() {
+	if g.detach && !g.inline {
+		palow.Pa_job_close(g.job)
+		g.cancel(ErrCancelled)
+		g.takers.wake(everybody)
 		go func() {
-			m.crew.Wait()
-			_ = m.store.close() // nobody is there to be told
-			m.dismiss(c)
+			g.run.crew.Wait()
+			_ = g.store.close() // nobody is there to be told
+			g.dismiss(g.crew)
 		}()
 		return
 	}
-	m.leaveNobody(c)
-	_ = m.store.close() // likewise, unless conclude did it before
-	m.dismiss(c)
+	g.leaveNobody(g.crew)
+	_ = g.store.close() // likewise, unless conclude did it before
+	g.dismiss(g.crew)
 }
 
-// conclude waits until all code of the caller's has returned, where there is still somebody to tell how.
-func (m *mapper[T, R]) conclude(c *crew) {
+func (g *goroutines[T, R]) conclude() {
 	switch {
-	case m.inline:
-		c.takers[0].leave()
-	case m.detach:
+	case g.inline:
+		g.crew.takers[0].leave()
+	case g.detach:
 		return
 	default:
-		m.crew.Wait()
+		g.run.crew.Wait()
 	}
-	if err := m.store.close(); err != nil {
-		m.fail(ErrSource, err)
+	if err := g.store.close(); err != nil {
+		g.fail(ErrSource, err)
 	}
 }
 
-func (m *mapper[T, R]) yieldAll(c *crew, source Source[T], yield func(Result[R], error) bool) {
+func (m *mapper[T, R]) yieldAll(feed feed, source Source[T], yield func(Result[R], error) bool) {
 	total := m.totalOf(source)
 	quiet := m.onProgress == nil && m.onResult == nil
-	next := m.consumer(c)
-	for next() {
+	for feed.next() {
 		chunk := &m.memory.chunk
 		shared := m.receiptOf(chunk)
 		first, end := chunk.First, chunk.First+chunk.Count
@@ -142,7 +161,7 @@ func (m *mapper[T, R]) yieldAll(c *crew, source Source[T], yield func(Result[R],
 			first += uint64(len(values))
 		}
 	}
-	m.conclude(c)
+	feed.conclude()
 	if end, cause := m.ending(); end != EndCompleted {
 		err := &RunError{End: end, Cause: cause}
 		yield(notAnItem[R](err), err)

@@ -325,7 +325,7 @@ func (t *taker) failAt(index uint64, o outcome) int32 {
 		flags |= palow.PA_FAIL_STOPPED
 	}
 	each := t.closeSpanBefore(index, now)
-	before, had := t.failures.put(index, failedAttempt{o.err, now - each})
+	before, had := t.failures.put(index, failedAttempt{err: o.err, since: now - each})
 	t.settle()
 	status := palow.Pa_job_fail(t.job, t.lease, index, uint32(flags), v.serverWait, 0, nil)
 	t.passOn()

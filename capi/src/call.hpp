@@ -65,7 +65,7 @@ struct pa_call {
   uint64_t index() const { return span ? first + span->at : first; }
   // The function learns that it is over: the span has no item behind this one.
   void end_span() const noexcept {
-    if (span) span->count = span->at + 1;
+    if (span) __atomic_store_n(&span->count, span->at + 1, __ATOMIC_RELAXED);  // by whatever thread of the function's
   }
   void note(const char* text) noexcept;
   // In the handler of an exception: notes what it says, and returns the code for it.

@@ -1,6 +1,8 @@
 // pa_call: what a function can ask, and say, about the call that it is in.
 #include "support.h"
 
+#include <pthread.h>
+
 static pa_result* map(pa_fn fn, void* ctx, uint64_t n, const pa_options* options) {
   void** items = numbered(n);
   pa_result* result = NULL;
@@ -192,6 +194,33 @@ TEST(a_call_sees_that_the_run_was_stopped) {
     pa_result_free(result);
     pa_stop_release(options.stop);
   }
+}
+
+static void* ask_until_stopped(void* call) {
+  wait_until_stopped(call);
+  CHECK_EQ(pa_call_remaining_ns(call), 0);
+  return NULL;
+}
+
+static int32_t ask_on_threads(void* ctx, void* item, void** value, pa_call* call) {
+  (void)item, (void)value;
+  pthread_t threads[2];
+  for (int i = 0; i < 2; i++) REQUIRE(pthread_create(&threads[i], NULL, ask_until_stopped, call) == 0);
+  pa_stop_request(ctx);
+  for (int i = 0; i < 2; i++) pthread_join(threads[i], NULL);
+  return 0;
+}
+
+TEST(threads_of_the_function_may_ask_whether_it_is_stopped) {
+  pa_options options = defaults();
+  pa_error error;
+  REQUIRE_STATUS(pa_stop_new(&options.stop, &error), PA_STATUS_OK, &error);
+  options.workers = 1;
+  pa_result* result = map(ask_on_threads, options.stop, 2, &options);
+  CHECK_EQ(outcome_at(result, 0).state, PA_ITEM_OK);
+  CHECK_EQ(outcome_at(result, 1).state, PA_ITEM_CANCELLED);
+  pa_result_free(result);
+  pa_stop_release(options.stop);
 }
 
 static counter waiting = COUNTER_INIT;

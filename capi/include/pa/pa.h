@@ -166,7 +166,8 @@ PA_EXPORT uint32_t pa_version(void);
 
 /* ------------------------------------------------------------------ your functions */
 
-/* One call of your function: who is being run. Valid only until the function returns, and only on its thread. */
+/* One call of your function: who is being run. Valid only until the function returns, and only on its thread; but pa_call_stopped
+ * and pa_call_remaining_ns may be asked by any thread until then. */
 typedef struct pa_call pa_call;
 
 /* Your function, for one item.

@@ -1,5 +1,6 @@
 // Package palow is the C ABI of libpa, in Go's spelling and as it is in C: numbers for handles, statuses for errors, nothing freed
-// by itself. palow.go and palow_wrap.c are written by SWIG (./run generate); package pa is what programs use.
+// by itself. palow.go and palow_wrap.c are written by SWIG (./run generate), tasks.go and tasks.c by hand, since there C calls Go; package
+// pa is what programs use.
 package palow
 
 // #cgo pkg-config: pa

@@ -115,7 +115,10 @@ pub struct pa_error {
     /// UTF-8, always terminated
     pub message: [c_char; 248],
 }
-/// One call of your function: who is being run. Valid only until the function returns, and only on its thread.
+/// ```text
+/// One call of your function: who is being run. Valid only until the function returns, and only on its thread; but pa_call_stopped
+/// and pa_call_remaining_ns may be asked by any thread until then.
+/// ```
 #[repr(C)]
 pub struct pa_call {
     _data: [u8; 0],
