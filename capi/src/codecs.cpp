@@ -13,51 +13,83 @@ process::Writer& writer_of(pa_buffer* buffer) { return *reinterpret_cast<process
 
 void free_object(void*, void* object) { std::free(object); }
 
-int32_t write(pa_buffer* out, const void* data, size_t size) { return writer_of(out).append(data, size) ? 0 : ENOMEM; }
+// ---- strings
 
-int32_t encode_string(void*, const void* object, pa_buffer* out) {
-  return write(out, object, std::strlen(static_cast<const char*>(object)));
-}
+pa_bytes bytes_of_string(void*, const void* object) { return {object, std::strlen(static_cast<const char*>(object))}; }
 
-int32_t decode_string(void*, const void* data, size_t size, void** object) {
-  auto* copy = static_cast<char*>(std::malloc(size + 1));
-  if (!copy) return ENOMEM;
+void* place_string(void*, const void* data, size_t size, void* memory) {
+  auto* copy = static_cast<char*>(memory);
   std::memcpy(copy, data, size);
   copy[size] = '\0';
-  *object = copy;
-  return 0;
+  return copy;
 }
 
 void* view_string(void*, const char* data, size_t) { return const_cast<char*>(data); }
 
-int32_t encode_range(void*, const void* object, pa_buffer* out) {
-  const auto& range = *static_cast<const pa_bytes*>(object);
-  return write(out, range.data, range.size);
+constexpr ReadyMade kString{bytes_of_string, 1, place_string, view_string};
+
+// ---- ranges
+
+pa_bytes bytes_of_range(void*, const void* object) { return *static_cast<const pa_bytes*>(object); }
+
+void* place_range(void*, const void* data, size_t size, void* memory) {
+  auto* range = static_cast<pa_bytes*>(memory);
+  if (size) std::memcpy(range + 1, data, size);
+  range->data = range + 1;
+  range->size = size;
+  return range;
 }
 
-int32_t decode_range(void*, const void* data, size_t size, void** object) {
-  *object = pa_bytes_new(data, size);
-  return *object ? 0 : ENOMEM;
-}
+constexpr ReadyMade kRange{bytes_of_range, sizeof(pa_bytes), place_range, nullptr};
 
-int32_t encode_struct(void* size, const void* object, pa_buffer* out) {
-  return write(out, object, reinterpret_cast<size_t>(size));
-}
+// ---- structs
 
-int32_t decode_struct(void* expected, const void* data, size_t size, void** object) {
-  if (size != reinterpret_cast<size_t>(expected)) return EBADMSG;
-  void* copy = std::malloc(size);
-  if (!copy) return ENOMEM;
-  std::memcpy(copy, data, size);
-  *object = copy;
-  return 0;
+pa_bytes bytes_of_struct(void* size, const void* object) { return {object, reinterpret_cast<size_t>(size)}; }
+
+void* place_struct(void* expected, const void* data, size_t size, void* memory) {
+  return size == reinterpret_cast<size_t>(expected) ? std::memcpy(memory, data, size) : nullptr;
 }
 
 void* view_struct(void* expected, const char* data, size_t size) {
   return size == reinterpret_cast<size_t>(expected) ? const_cast<char*>(data) : nullptr;
 }
 
-int32_t encode_word(void*, const void* object, pa_buffer* out) { return write(out, &object, sizeof object); }
+constexpr ReadyMade kStruct{bytes_of_struct, 0, place_struct, view_struct};
+
+// ---- all of these
+
+template <const ReadyMade& kind>
+int32_t encode_as(void* ctx, const void* object, pa_buffer* out) {
+  const pa_bytes bytes = kind.bytes_of(ctx, object);
+  return writer_of(out).append(bytes.data, bytes.size) ? 0 : ENOMEM;
+}
+
+template <const ReadyMade& kind>
+int32_t decode_as(void* ctx, const void* data, size_t size, void** object) {
+  if (size > SIZE_MAX - kind.overhead) return ENOMEM;
+  void* memory = std::malloc(kind.overhead + size);
+  if (!memory) return ENOMEM;
+  *object = kind.place(ctx, data, size, memory);
+  if (*object) return 0;
+  std::free(memory);
+  return EBADMSG;
+}
+
+template <const ReadyMade& kind>
+pa_codec codec_of(void* ctx) {
+  return {encode_as<kind>, decode_as<kind>, free_object, ctx, {}};
+}
+
+template <const ReadyMade& kind>
+bool is(const pa_codec& codec) {
+  return codec.decode == decode_as<kind> && codec.release == free_object;
+}
+
+// ---- numbers
+
+int32_t encode_word(void*, const void* object, pa_buffer* out) {
+  return writer_of(out).append(&object, sizeof object) ? 0 : ENOMEM;
+}
 
 int32_t decode_word(void*, const void* data, size_t size, void** object) {
   if (size != sizeof *object) return EBADMSG;
@@ -82,8 +114,8 @@ int32_t encode_to(const pa_codec& codec, const void* object, std::string& bytes)
   return code;
 }
 
-View view_of(const pa_codec& codec) {
-  return codec.decode == decode_string ? view_string : codec.decode == decode_struct ? view_struct : nullptr;
+const ReadyMade* ready_made(const pa_codec& codec) {
+  return is<kString>(codec) ? &kString : is<kRange>(codec) ? &kRange : is<kStruct>(codec) ? &kStruct : nullptr;
 }
 
 }  // namespace pa
@@ -93,26 +125,21 @@ pa_status pa_buffer_append(pa_buffer* buffer, const void* data, size_t size) {
 }
 
 pa_bytes* pa_bytes_new(const void* data, size_t size) {
-  if (size > SIZE_MAX - sizeof(pa_bytes)) return nullptr;
-  auto* bytes = static_cast<pa_bytes*>(std::malloc(sizeof(pa_bytes) + size));
-  if (!bytes) return nullptr;
-  if (size) std::memcpy(bytes + 1, data, size);
-  bytes->data = bytes + 1;
-  bytes->size = size;
-  return bytes;
+  void* bytes = nullptr;
+  return pa::decode_as<pa::kRange>(nullptr, data, size, &bytes) ? nullptr : static_cast<pa_bytes*>(bytes);
 }
 
 void pa_codec_string(pa_codec* codec) {
-  if (codec) *codec = {pa::encode_string, pa::decode_string, pa::free_object, nullptr, {}};
+  if (codec) *codec = pa::codec_of<pa::kString>(nullptr);
 }
 
 void pa_codec_bytes(pa_codec* codec) {
-  if (codec) *codec = {pa::encode_range, pa::decode_range, pa::free_object, nullptr, {}};
+  if (codec) *codec = pa::codec_of<pa::kRange>(nullptr);
 }
 
 void pa_codec_struct(pa_codec* codec, size_t size) {
   // The size is all the context that such a codec needs. NOLINTNEXTLINE(performance-no-int-to-ptr)
-  if (codec) *codec = {pa::encode_struct, pa::decode_struct, pa::free_object, reinterpret_cast<void*>(size), {}};
+  if (codec) *codec = pa::codec_of<pa::kStruct>(reinterpret_cast<void*>(size));
 }
 
 void pa_codec_word(pa_codec* codec) {

@@ -11,6 +11,11 @@ namespace {
 // Values that a codec has made are its to release, unless the options say otherwise.
 bool codec_releases(const Settings& settings) { return settings.workforce && !settings.release_value; }
 
+// Those of a map lie in memory of the run, if the codec is libpa's own: pa_result_take makes a copy.
+bool run_keeps_values(const Settings& settings, const JobConfig& config) {
+  return codec_releases(settings) && settings.workforce->task.value_made && !config.stream;
+}
+
 }  // namespace
 
 Record::Record(const Work& work, const Settings& settings, const JobConfig& config, std::unique_ptr<pa_limiter>&& own)
@@ -18,10 +23,13 @@ Record::Record(const Work& work, const Settings& settings, const JobConfig& conf
       work_(work),
       settings_(settings),
       own_limiter_(std::move(own)),
+      keeps_values_(run_keeps_values(settings, config)),
       commits_each_(config.observed || config.detachable || settings.item_timeout_ns > 0),
       release_item_(work.from_source() ? work.source.release_item : settings.release_item),
       release_item_ctx_(work.from_source() ? work.source.ctx : settings.release_ctx),
-      release_value_(codec_releases(settings) ? settings.workforce->task.value.release : settings.release_value),
+      release_value_(keeps_values_              ? nullptr
+                     : codec_releases(settings) ? settings.workforce->task.value.release
+                                                : settings.release_value),
       release_value_ctx_(codec_releases(settings) ? settings.workforce->task.value.ctx : settings.release_ctx) {}
 
 void Record::take_over() noexcept {

@@ -54,6 +54,8 @@ class Record : public Run, public Shared, public Bounds {
   void out_of_memory() noexcept { out_of_memory_.store(true, std::memory_order_relaxed); }
   bool ran_out_of_memory() const noexcept { return out_of_memory_.load(std::memory_order_relaxed); }
 
+  // They lie in memory of the run.
+  bool keeps_values() const { return keeps_values_; }
   bool releases_values() const { return release_value_ != nullptr; }
   void release_value(void*& value) const noexcept {
     if (value && release_value_) release_value_(release_value_ctx_, value);
@@ -101,6 +103,7 @@ class Record : public Run, public Shared, public Bounds {
   const std::unique_ptr<pa_limiter> own_limiter_;
 
  private:
+  const bool keeps_values_;
   const bool commits_each_;
   void (*const release_item_)(void*, void*);
   void* const release_item_ctx_;

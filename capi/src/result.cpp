@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "capi/src/run_record.hpp"
+#include "capi/src/workforce.hpp"
 
 uint64_t pa_result::count() const {
   if (!growing_) return work_.count;
@@ -87,6 +88,17 @@ pa_status pa_result::check(pa_error* error) const noexcept {
                     number(total), number(first), outcome.message, outcome.code);
 }
 
+pa_status pa_result::take_value(void*& kept, void*& taken, pa_error* error) noexcept {
+  taken = kept;
+  if (kept && keeps_values()) {
+    const pa::Task& task = workforce()->task;
+    const pa_bytes bytes = task.value_made->bytes_of(task.value.ctx, kept);
+    if (task.value.decode(task.value.ctx, bytes.data, bytes.size, &taken)) return pa::no_memory(error);
+  }
+  kept = nullptr;
+  return PA_STATUS_OK;
+}
+
 void pa_result::release_values() noexcept {
   if (!releases_values() || !has_items()) return;
   for (uint64_t index = 0; index < stored_; index++)
@@ -134,10 +146,9 @@ void* pa_result_value(const pa_result* result, uint64_t index) {
 pa_status pa_result_take(pa_result* result, uint64_t index, void** value, pa_error* error) {
   if (const pa_status status = check_index(result, index, error)) return status;
   if (!value) return PA_INVALID(error, "value must not be NULL");
+  *value = nullptr;
   void** slot = result->value_slot(index);
-  *value = slot ? *slot : nullptr;
-  if (slot) *slot = nullptr;
-  return PA_STATUS_OK;
+  return slot ? result->take_value(*slot, *value, error) : PA_STATUS_OK;
 }
 
 pa_status pa_result_next_failure(const pa_result* result, uint64_t* cursor, pa_outcome* outcome, pa_error* error) {

@@ -49,6 +49,7 @@ struct pa_result final : pa::Record {
   uint8_t state_at(uint64_t index) const;
   void** value_slot(uint64_t index) const;  // nullptr: no such value
   pa_status check(pa_error* error) const noexcept;
+  pa_status take_value(void*& kept, void*& taken, pa_error* error) noexcept;
   void release_values() noexcept;
 
  private:

@@ -54,6 +54,7 @@ class Service final : private Bounds {
   uint64_t run_part(uint64_t at);
   // At least one item is run, unless the run has ended.
   bool is_recalled(uint64_t done) const { return station_.is_recalled() && (done || station_.is_stopped()); }
+  bool views_items() const { return task_->item_made && task_->item_made->view; }
   Item decode(const RecordHead& head, const char* data) const;
   void release_item(void* object) const;
   void start_call(uint64_t position, uint64_t count);
@@ -148,8 +149,8 @@ void Service::end_task() {
 
 Service::Item Service::decode(const RecordHead& head, const char* data) const {
   if (head.kind == RecordHead::null) return {};
-  if (task_->view) {
-    void* object = task_->view(task_->item.ctx, data, head.size);
+  if (views_items()) {
+    void* object = task_->item_made->view(task_->item.ctx, data, head.size);
     return {object, object ? 0 : EBADMSG};
   }
   void* object = nullptr;
@@ -158,7 +159,7 @@ Service::Item Service::decode(const RecordHead& head, const char* data) const {
 }
 
 void Service::release_item(void* object) const {
-  if (object && !task_->view && task_->item.release) task_->item.release(task_->item.ctx, object);
+  if (object && !views_items() && task_->item.release) task_->item.release(task_->item.ctx, object);
 }
 
 void Service::start_call(uint64_t position, uint64_t count) {

@@ -105,7 +105,8 @@ pa_status pa_task_register(const char* name, const pa_task* task, pa_error* erro
     static_cast<pa_task&>(*entry) = *task;
     entry->name = name;
     entry->module = pa::loading_module();
-    entry->view = pa::view_of(task->item);
+    entry->item_made = pa::ready_made(task->item);
+    entry->value_made = pa::ready_made(task->value);
     const std::lock_guard lock(pa::mutex);
     for (const auto& known : pa::tasks()) {
       if (known->name != name) continue;

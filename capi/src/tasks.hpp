@@ -7,13 +7,21 @@
 
 namespace pa {
 
-// An object that lies in bytes which stay where they are until it is not needed any more; nullptr: it can't.
-using View = void* (*)(void* ctx, const char* data, size_t size);
+// A codec of libpa's own, which knows how its objects lie in memory.
+struct ReadyMade {
+  pa_bytes (*bytes_of)(void* ctx, const void* object);  // what is written of it
+  size_t overhead;                                      // an object takes so many bytes more
+  // Makes an object, in memory that is large enough and aligned to 16 bytes. nullptr: these bytes are none.
+  void* (*place)(void* ctx, const void* data, size_t size, void* memory);
+  // The same in bytes that stay where they are until it is not needed any more. May be nullptr.
+  void* (*view)(void* ctx, const char* data, size_t size);
+};
 
 struct Task : pa_task {
   std::string name;
-  std::string module;   // the path of the module that it came from; empty: of none
-  View view = nullptr;  // of the item codec
+  std::string module;                    // the path of the module that it came from; empty: of none
+  const ReadyMade* item_made = nullptr;  // where the codecs are such ones
+  const ReadyMade* value_made = nullptr;
 };
 
 // Both live until the process ends. nullptr: there is none.
@@ -29,7 +37,6 @@ bool asks_to_be_worker() noexcept;
 // What the codec answers; whether there was room for it, `out` says.
 int32_t encode(const pa_codec& codec, const void* object, process::Writer& out) noexcept;
 int32_t encode_to(const pa_codec& codec, const void* object, std::string& bytes);  // throws std::bad_alloc
-// A ready-made codec's; nullptr for others.
-View view_of(const pa_codec& codec);
+const ReadyMade* ready_made(const pa_codec& codec);                                // nullptr: the user's own
 
 }  // namespace pa

@@ -1,5 +1,6 @@
 // A lease that is run by a worker process.
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <new>
@@ -96,9 +97,15 @@ bool Worker::settle_answer(const RemoteAnswer& answer, uint64_t index, void*& va
   char message[PA_MESSAGE_MAX + 1];
   if (answer.kind == RemoteAnswer::value) {
     if (!answer.data) return true;
-    const pa_codec& codec = run_.workforce()->task.value;
-    attempt.code = codec.decode ? codec.decode(codec.ctx, answer.data, answer.size, &value) : PA_CODE_GARBAGE;
-    if (!attempt.code) return true;
+    if (run_.keeps_values()) {
+      value = remote_->keep(answer);
+      attempt.code = EBADMSG;
+      if (value) return true;
+    } else {
+      const pa_codec& codec = run_.workforce()->task.value;
+      attempt.code = codec.decode ? codec.decode(codec.ctx, answer.data, answer.size, &value) : PA_CODE_GARBAGE;
+      if (!attempt.code) return true;
+    }
     value = nullptr;
     attempt.message = "the value could not be decoded";
   } else {

@@ -31,6 +31,8 @@ constexpr uint64_t kMostBytes = 1u << 20;
 // A worker that shares more with the program than that is not kept.
 constexpr uint64_t kMostFootprint = 64u << 20;
 constexpr uint32_t kMostFalseStarts = 5;
+// Values of a map lie so many bytes at a time: less than what malloc would return to the system each time.
+constexpr size_t kRoom = 64u << 10;
 
 process::Kind kind_of(const pa_process& options) {
   process::Kind kind;
@@ -56,6 +58,16 @@ bool Workforce::may_crash_again(uint64_t index) noexcept {
     return ++crashes_[index] < options.crash_attempts;
   } catch (const std::bad_alloc&) {
     return false;
+  }
+}
+
+char* Workforce::make_room(size_t size) noexcept {
+  try {
+    const std::lock_guard lock(mutex_);
+    rooms_.emplace_back(new char[size]);
+    return rooms_.back().get();
+  } catch (const std::bad_alloc&) {
+    return nullptr;
   }
 }
 
@@ -339,6 +351,22 @@ RemoteAnswer Remote::next() noexcept {
   answer.late = failure.late != 0;
   answer.server_wait_ns = failure.server_wait_ns;
   return answer;
+}
+
+void* Remote::keep(const RemoteAnswer& answer) noexcept {
+  constexpr size_t kAlignment = 16;
+  const ReadyMade& made = *workforce_.task.value_made;
+  const size_t size = (answer.size + made.overhead + kAlignment - 1) / kAlignment * kAlignment;
+  if (size > room_left_) {
+    const size_t whole = std::max(size, kRoom);
+    room_ = workforce_.make_room(whole);
+    room_left_ = room_ ? whole : 0;
+    if (!room_) return nullptr;
+  }
+  void* value = made.place(workforce_.task.value.ctx, answer.data, answer.size, room_);
+  room_ += size;
+  room_left_ -= size;
+  return value;
 }
 
 Remote::Report Remote::give_up_mad() noexcept {

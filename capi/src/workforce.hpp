@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "capi/src/tasks.hpp"
 #include "core/job.hpp"
@@ -43,6 +44,8 @@ class Workforce {
     }
     return left != 0;
   }
+  // Room for values that stay with the run, until that is gone. nullptr: there is none.
+  char* make_room(size_t size) noexcept;
   // How many in a row have not even come to serve.
   std::atomic<uint32_t> false_starts{0};
 
@@ -51,6 +54,7 @@ class Workforce {
   std::atomic<uint64_t> suspects_{0};
   std::mutex mutex_;
   std::unordered_map<uint64_t, uint32_t> crashes_;
+  std::vector<std::unique_ptr<char[]>> rooms_;
 };
 
 // What the worker says about one item.
@@ -94,6 +98,8 @@ class Remote {
   Report wait(uint64_t known) noexcept;
   // The next item's answer. Good until the next call.
   RemoteAnswer next() noexcept;
+  // The value that the answer holds, to stay with the run. nullptr: the bytes are none, or there is no memory.
+  void* keep(const RemoteAnswer& answer) noexcept;
   // The worker wrote what can't be.
   Report give_up_mad() noexcept;
   // A worker was lost: ends the run if it was one too many.
@@ -111,6 +117,9 @@ class Remote {
   Workforce& workforce_;
   std::unique_ptr<process::Child> child_;
   bool ready_ = false;
+  // Room for values.
+  char* room_ = nullptr;
+  size_t room_left_ = 0;
   // The request that is under way.
   uint64_t sent_ = 0;
   nanos sent_at_ = 0;

@@ -205,7 +205,8 @@ static void* ask_until_stopped(void* call) {
 static int32_t ask_on_threads(void* ctx, void* item, void** value, pa_call* call) {
   (void)item, (void)value;
   pthread_t threads[2];
-  for (int i = 0; i < 2; i++) REQUIRE(pthread_create(&threads[i], NULL, ask_until_stopped, call) == 0);
+  for (int i = 0; i < 2; i++)
+    if (pthread_create(&threads[i], NULL, ask_until_stopped, call)) abort();
   pa_stop_request(ctx);
   for (int i = 0; i < 2; i++) pthread_join(threads[i], NULL);
   return 0;

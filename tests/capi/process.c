@@ -377,18 +377,3 @@ TEST(a_detached_end_leaves_the_workers_to_themselves) {
   CHECK_EQ(count_workers(), 0);
   pa_result_free(result);
 }
-
-TEST(values_are_released_by_their_codec_or_the_options) {
-  void* items[] = {"say 1", "say 2", "say 3"};
-  ledger l;
-  ledger_init(&l, 1);
-  pa_options options = processes();
-  pa_result* result = map_checked(obey, items, 3, &options);
-  pa_error error;
-  void* taken = NULL;
-  CHECK_STATUS(pa_result_take(result, 1, &taken, &error), PA_STATUS_OK, &error);
-  CHECK_STR(taken, "said 2");
-  free(taken);
-  pa_result_free(result);  // the address sanitizer sees what is lost
-  ledger_free(&l);
-}

@@ -580,7 +580,7 @@ PA_EXPORT void *pa_result_value(const pa_result *result, uint64_t index);
  * for an item that has none.
  *   value  the address of a `void *`: that of another pointer type must not be cast to it.
  * Threads: not while another thread uses this item.
- * Errors: PA_STATUS_INVALID for an index that is out of range. */
+ * Errors: PA_STATUS_INVALID for an index that is out of range; with worker processes PA_STATUS_NO_MEMORY, and the value stays. */
 PA_EXPORT pa_status pa_result_take(pa_result *result, uint64_t index, void **value, pa_error *error);
 
 /* Walks over the items that have a state other than PA_ITEM_OK, in index order.

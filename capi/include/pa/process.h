@@ -63,13 +63,15 @@ typedef struct pa_codec {
    * not count stands behind it; it is valid during the call. Returns 0; non-zero makes the item fail with that code. */
   int32_t (*decode)(void *ctx, const void *data, size_t size, void **object);
   /* Frees an object: in the worker what decode made of an item, and what your function stored as its value; in the program
-   * values, as options.release_value, where that is NULL. May be NULL. */
+   * values, as options.release_value, where that is NULL. May be NULL. (Values of the codecs below are not made one by one in a
+   * map: they lie in the result until pa_result_free, and what pa_result_take hands out is a copy.) */
   void (*release)(void *ctx, void *object);
   void *ctx;
   void *reserved[2]; /* NULL */
 } pa_codec;
 
-/* Objects are strings that end with a 0: char *. Values are yours to free(), and your function makes them with malloc. */
+/* Objects are strings that end with a 0: char *. Values that you have taken are yours to free(), and your function makes them with
+ * malloc. */
 PA_EXPORT void pa_codec_string(pa_codec *codec);
 
 /* Objects are ranges of bytes: pa_bytes *. What is decoded is one block, to be freed with one free(). Your function makes its
@@ -83,8 +85,8 @@ PA_EXPORT void pa_codec_bytes(pa_codec *codec);
 /* A copy of `size` bytes, in one block with the pa_bytes that names them: free() it. NULL if there is no memory. */
 PA_EXPORT pa_bytes *pa_bytes_new(const void *data, size_t size);
 
-/* Objects are structs (or arrays, or numbers) of `size` bytes without pointers. Values are yours to free(), and your function
- * makes them with malloc. size: >= 1. */
+/* Objects are structs (or arrays, or numbers) of `size` bytes without pointers. Values that you have taken are yours to free(), and
+ * your function makes them with malloc. size: >= 1. */
 PA_EXPORT void pa_codec_struct(pa_codec *codec, size_t size);
 
 /* Objects are the pointers themselves: numbers that were cast to void *. Nothing is freed. */

@@ -945,7 +945,7 @@ unsafe extern "C" {
     /// for an item that has none.
     ///   value  the address of a `void *`: that of another pointer type must not be cast to it.
     /// Threads: not while another thread uses this item.
-    /// Errors: PA_STATUS_INVALID for an index that is out of range.
+    /// Errors: PA_STATUS_INVALID for an index that is out of range; with worker processes PA_STATUS_NO_MEMORY, and the value stays.
     /// ```
     pub fn pa_result_take(result: *mut pa_result, index: u64, value: *mut *mut c_void, error: *mut pa_error) -> pa_status;
     /// ```text
