@@ -38,10 +38,10 @@ impl<E: Into<BoxError>> CallbackResult for Result<(), E> {
 type OnProgress<'a> = Box<dyn FnMut(u64, u64) -> Result<(), BoxError> + Send + 'a>;
 type OnResult<'a, R, E> = Box<dyn FnMut(Outcome<&R, &E>) -> Result<(), BoxError> + Send + 'a>;
 type ItemKey<'a, T> = Box<dyn FnMut(&T) -> Result<Key, BoxError> + Send + 'a>;
-type WorkerStart<'a> = Box<dyn Fn() -> Result<(), BoxError> + Send + Sync + 'a>;
-type WorkerStop<'a> = Box<dyn Fn() + Send + Sync + 'a>;
+pub(crate) type WorkerStart<'a> = Box<dyn Fn() -> Result<(), BoxError> + Send + Sync + 'a>;
+pub(crate) type WorkerStop<'a> = Box<dyn Fn() + Send + Sync + 'a>;
 type RetryIf<'a, E> = Box<dyn Fn(&E) -> bool + Send + Sync + 'a>;
-type RetryAfter<'a, E> = Box<dyn Fn(&E) -> Option<Duration> + Send + Sync + 'a>;
+pub(crate) type RetryAfter<'a, E> = Box<dyn Fn(&E) -> Option<Duration> + Send + Sync + 'a>;
 
 /// The closures, as they were given.
 pub(crate) struct Hooks<'a, T, R, E> {

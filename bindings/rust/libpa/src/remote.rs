@@ -7,14 +7,13 @@ use std::cell::Cell;
 use std::ffi::{CString, c_void};
 use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Duration;
 
 use libpa_sys as sys;
 
 use crate::call::Call;
 use crate::codec::Codec;
 use crate::error::{BoxError, Panic};
-use crate::hooks::quietly;
+use crate::hooks::{RetryAfter, WorkerStart, WorkerStop, quietly};
 use crate::word::{self, Word};
 use crate::worker_error::{CODE_CODEC, CODE_ERROR, CODE_PANIC, Refusal, code_of_refusal};
 
@@ -26,15 +25,28 @@ pub(crate) enum Function<T, R, E> {
     Many(Many<T, R, E>),
 }
 
+type ErrorCode<E> = Box<dyn Fn(&E) -> i32 + Send + Sync>;
+
+/// The closures of a task besides its function.
+pub(crate) struct TaskHooks<E> {
+    pub(crate) error_code: Option<ErrorCode<E>>,
+    pub(crate) retry_after: Option<RetryAfter<'static, E>>,
+    pub(crate) worker_start: Option<WorkerStart<'static>>,
+    pub(crate) worker_stop: Option<WorkerStop<'static>>,
+}
+
+impl<E> Default for TaskHooks<E> {
+    fn default() -> Self {
+        Self { error_code: None, retry_after: None, worker_start: None, worker_stop: None }
+    }
+}
+
 /// All that belongs to a task. It is never freed, and libpa gets a pointer to it as every ctx.
 pub(crate) struct Entry<T, R, E> {
     pub(crate) function: Function<T, R, E>,
     pub(crate) items: Box<dyn Codec<T>>,
     pub(crate) values: Box<dyn Codec<R>>,
-    pub(crate) error_code: Option<Box<dyn Fn(&E) -> i32 + Send + Sync>>,
-    pub(crate) retry_after: Option<Box<dyn Fn(&E) -> Option<Duration> + Send + Sync>>,
-    pub(crate) worker_start: Option<Box<dyn Fn() -> Result<(), BoxError> + Send + Sync>>,
-    pub(crate) worker_stop: Option<Box<dyn Fn() + Send + Sync>>,
+    pub(crate) hooks: TaskHooks<E>,
 }
 
 /// An item in a worker.
@@ -84,8 +96,8 @@ fn refusable<X>(run: impl FnOnce() -> Result<X, BoxError>) -> Result<X, Refusal>
 impl<T: 'static, R: 'static, E: Display> Entry<T, R, E> {
     fn failure(&self, error: &E, call: &Call, gave_up: bool) -> Failure {
         let told = catch_unwind(AssertUnwindSafe(|| {
-            let code = self.error_code.as_ref().map_or(CODE_ERROR, |code| code(error).max(CODE_ERROR));
-            if let Some(wait) = self.retry_after.as_ref().and_then(|wait| wait(error)) {
+            let code = self.hooks.error_code.as_ref().map_or(CODE_ERROR, |code| code(error).max(CODE_ERROR));
+            if let Some(wait) = self.hooks.retry_after.as_ref().and_then(|wait| wait(error)) {
                 call.retry_after(wait);
             }
             Failure::new(if gave_up { sys::PA_CODE_STOPPED } else { code }, error.to_string())
@@ -355,7 +367,7 @@ unsafe extern "C" fn decode_context(ctx: *mut c_void, _: *const c_void, _: usize
 unsafe extern "C" fn worker_start<T, R, E>(ctx: *mut c_void) -> i32 {
     // SAFETY: see above.
     let entry = unsafe { &*ctx.cast::<Entry<T, R, E>>() };
-    let Some(start) = &entry.worker_start else { return 0 };
+    let Some(start) = &entry.hooks.worker_start else { return 0 };
     match refusable(start) {
         Ok(()) => 0,
         Err(Refusal::Error(text)) => {
@@ -369,7 +381,7 @@ unsafe extern "C" fn worker_start<T, R, E>(ctx: *mut c_void) -> i32 {
 unsafe extern "C" fn worker_stop<T, R, E>(ctx: *mut c_void) {
     // SAFETY: see above.
     let entry = unsafe { &*ctx.cast::<Entry<T, R, E>>() };
-    if let Some(stop) = &entry.worker_stop {
+    if let Some(stop) = &entry.hooks.worker_stop {
         quietly(stop);
     }
 }

@@ -12,7 +12,7 @@ use crate::Call;
 use crate::codec::Codec;
 use crate::error::{self, Error, ErrorKind};
 use crate::hooks::CallbackResult;
-use crate::remote::{self, Entry, Function};
+use crate::remote::{self, Entry, Function, TaskHooks};
 
 /// A function for worker processes, under a name: [`register`](NewTask::register) it, in the program and in its workers, before
 /// [`worker_main`]. Then [`Options::map_task`](crate::Options::map_task) and the like run it in processes, where a crash, a leak or a
@@ -65,39 +65,39 @@ where
 pub struct NewTask<T, R, E> {
     name: String,
     function: Function<T, R, E>,
-    error_code: Option<Box<dyn Fn(&E) -> i32 + Send + Sync>>,
-    retry_after: Option<Box<dyn Fn(&E) -> Option<Duration> + Send + Sync>>,
-    worker_start: Option<Box<dyn Fn() -> Result<(), error::BoxError> + Send + Sync>>,
-    worker_stop: Option<Box<dyn Fn() + Send + Sync>>,
+    hooks: TaskHooks<E>,
 }
 
 impl<T: 'static, R: 'static, E: Display + 'static> NewTask<T, R, E> {
     fn new(name: &str, function: Function<T, R, E>) -> Self {
-        let name = name.to_owned();
-        Self { name, function, error_code: None, retry_after: None, worker_start: None, worker_stop: None }
+        Self { name: name.to_owned(), function, hooks: TaskHooks::default() }
     }
 
     /// A number for an error, above 0, which crosses beside its text: [`WorkerError::code`](crate::WorkerError::code). What is less counts
     /// as 1.
-    pub fn error_code(self, code: impl Fn(&E) -> i32 + Send + Sync + 'static) -> Self {
-        Self { error_code: Some(Box::new(code)), ..self }
+    pub fn error_code(mut self, code: impl Fn(&E) -> i32 + Send + Sync + 'static) -> Self {
+        self.hooks.error_code = Some(Box::new(code));
+        self
     }
 
     /// Says how long the server asked to wait, if an error knows: as [`Options::retry_after`](crate::Options::retry_after) does for
     /// threads. It is called in the worker.
-    pub fn retry_after(self, wait: impl Fn(&E) -> Option<Duration> + Send + Sync + 'static) -> Self {
-        Self { retry_after: Some(Box::new(wait)), ..self }
+    pub fn retry_after(mut self, wait: impl Fn(&E) -> Option<Duration> + Send + Sync + 'static) -> Self {
+        self.hooks.retry_after = Some(Box::new(wait));
+        self
     }
 
     /// Called in each worker before its first item of a run: for connections and other state of a process. If it returns an error or
     /// panics, the run ends with [`ErrorKind::WorkerStart`], and the text of the error is on the worker's standard error.
-    pub fn worker_start<C: CallbackResult>(self, start: impl Fn() -> C + Send + Sync + 'static) -> Self {
-        Self { worker_start: Some(Box::new(move || start().into_result())), ..self }
+    pub fn worker_start<C: CallbackResult>(mut self, start: impl Fn() -> C + Send + Sync + 'static) -> Self {
+        self.hooks.worker_start = Some(Box::new(move || start().into_result()));
+        self
     }
 
     /// Called in each worker after its last item of a run, if `worker_start` succeeded there; not when the worker dies.
-    pub fn worker_stop(self, stop: impl Fn() + Send + Sync + 'static) -> Self {
-        Self { worker_stop: Some(Box::new(stop)), ..self }
+    pub fn worker_stop(mut self, stop: impl Fn() + Send + Sync + 'static) -> Self {
+        self.hooks.worker_stop = Some(Box::new(stop));
+        self
     }
 
     /// Makes the task known by its name; items and values cross by this codec. What is registered stays until the process ends.
@@ -113,13 +113,11 @@ impl<T: 'static, R: 'static, E: Display + 'static> NewTask<T, R, E> {
     /// # Errors
     /// As `register`.
     pub fn register_with(self, items: impl Codec<T>, values: impl Codec<R>) -> Result<Task<T, R>, Error> {
-        let Self { name, function, error_code, retry_after, worker_start, worker_stop } = self;
+        let Self { name, function, hooks } = self;
         let invalid = |_| Error::new(ErrorKind::Invalid, "name must have no byte 0");
         let name = CString::new(name).map_err(invalid)?;
         let batch = matches!(function, Function::Many(_));
-        let (items, values) = (Box::new(items), Box::new(values));
-        let entry = Box::new(Entry { function, items, values, error_code, retry_after, worker_start, worker_stop });
-        let entry = Box::into_raw(entry);
+        let entry = Box::into_raw(Box::new(Entry { function, items: Box::new(items), values: Box::new(values), hooks }));
         let task = remote::describe(entry);
         let mut error = error::blank();
         // SAFETY: the pointers are valid; libpa copies the name and the task, and the entry stays.

@@ -38,7 +38,7 @@ fn fail(text: impl Into<String>, code: i32) -> Result<String, Told> {
     Err(Told { text: text.into(), code, wait: None })
 }
 
-/// Does what it is told: a word and a number.
+/// Does what it is told: a word and a number, or a path.
 fn obey(order: &str, call: &Call) -> Result<String, Told> {
     let (word, number) = order.split_once(' ').unwrap_or((order, ""));
     let number: i64 = number.parse().unwrap_or(0);
@@ -71,7 +71,8 @@ fn obey(order: &str, call: &Call) -> Result<String, Told> {
         "hang" => loop {
             std::thread::sleep(Duration::from_millis(10));
         },
-        "wait" => {
+        "announce" => {
+            std::fs::write(order.trim_start_matches("announce "), "here").unwrap();
             wait_until_stopped(call);
             Err(call.give_up(Told { text: "gave up".into(), code: 1, wait: None }))
         }
