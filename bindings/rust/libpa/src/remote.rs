@@ -43,6 +43,7 @@ impl<E> Default for TaskHooks<E> {
 
 /// All that belongs to a task. It is never freed, and libpa gets a pointer to it as every ctx.
 pub(crate) struct Entry<T, R, E> {
+    pub(crate) name: CString,
     pub(crate) function: Function<T, R, E>,
     pub(crate) items: Box<dyn Codec<T>>,
     pub(crate) values: Box<dyn Codec<R>>,

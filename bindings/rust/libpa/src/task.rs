@@ -1,9 +1,11 @@
 //! Functions that worker processes may run.
 
+use std::any::Any;
 use std::ffi::{CStr, CString, c_void};
 use std::fmt::Display;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use libpa_sys as sys;
@@ -68,6 +70,9 @@ pub struct NewTask<T, R, E> {
     hooks: TaskHooks<E>,
 }
 
+/// All entries: what only libpa knows would look like a leak.
+static ENTRIES: Mutex<Vec<&(dyn Any + Send + Sync)>> = Mutex::new(Vec::new());
+
 impl<T: 'static, R: 'static, E: Display + 'static> NewTask<T, R, E> {
     fn new(name: &str, function: Function<T, R, E>) -> Self {
         Self { name: name.to_owned(), function, hooks: TaskHooks::default() }
@@ -117,17 +122,21 @@ impl<T: 'static, R: 'static, E: Display + 'static> NewTask<T, R, E> {
         let invalid = |_| Error::new(ErrorKind::Invalid, "name must have no byte 0");
         let name = CString::new(name).map_err(invalid)?;
         let batch = matches!(function, Function::Many(_));
-        let entry = Box::into_raw(Box::new(Entry { function, items: Box::new(items), values: Box::new(values), hooks }));
+        let entry = Entry { name, function, items: Box::new(items), values: Box::new(values), hooks };
+        let entry = Box::into_raw(Box::new(entry));
         let task = remote::describe(entry);
         let mut error = error::blank();
         // SAFETY: the pointers are valid; libpa copies the name and the task, and the entry stays.
-        let status = unsafe { sys::pa_task_register(name.as_ptr(), &raw const task, &raw mut error) };
+        let status = unsafe { sys::pa_task_register((*entry).name.as_ptr(), &raw const task, &raw mut error) };
         if let Err(error) = error::check(status, &error) {
             // SAFETY: libpa has not taken it.
             drop(unsafe { Box::from_raw(entry) });
             return Err(error);
         }
-        Ok(Task { name: Box::leak(name.into_boxed_c_str()), entry: entry.cast(), batch, types: PhantomData })
+        // SAFETY: it is never freed or changed.
+        let shared: &'static Entry<T, R, E> = unsafe { &*entry };
+        ENTRIES.lock().unwrap_or_else(PoisonError::into_inner).push(shared);
+        Ok(Task { name: &shared.name, entry: entry.cast(), batch, types: PhantomData })
     }
 }
 
