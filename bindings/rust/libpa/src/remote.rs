@@ -63,7 +63,12 @@ struct Failure {
 }
 
 impl Failure {
-    fn new(code: i32, message: String) -> Self {
+    /// libpa cuts a longer text wherever it is.
+    fn new(code: i32, mut message: String) -> Self {
+        let most = sys::PA_MESSAGE_MAX as usize;
+        if message.len() > most {
+            message.truncate((0..=most).rev().find(|at| message.is_char_boundary(*at)).unwrap_or(0));
+        }
         let mut bytes = message.into_bytes();
         bytes.retain(|byte| *byte != 0);
         Self { code, message: CString::new(bytes).unwrap_or_default() }

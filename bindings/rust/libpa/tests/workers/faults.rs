@@ -2,9 +2,32 @@
 
 use std::time::Duration;
 
-use libpa::{Batch, ErrorKind, ItemError, Options, Outcomes, Process, Retry, State, WorkerError};
+use libpa::{Acquired, Batch, ErrorKind, ItemError, Limiter, Options, Outcomes, Process, Rate, Retry, State, WorkerError};
+use libtest_mimic::Trial;
 
 use crate::tasks::{Counted, tasks, texts, two};
+
+pub fn trials() -> Vec<Trial> {
+    trials![
+        an_error_crosses_as_its_text_and_its_code,
+        a_panic_is_its_items_error_and_not_repeated,
+        a_segmentation_fault_costs_one_item,
+        an_abort_costs_one_item,
+        an_exit_costs_one_item,
+        a_memory_limit_is_kept,
+        what_hangs_is_killed,
+        a_crash_can_be_repeated,
+        a_poison_item_is_given_up,
+        retry_if_sees_errors_and_crashes,
+        a_servers_wait_replaces_the_backoff,
+        a_servers_wait_pauses_the_limiter,
+        a_storm_of_crashes_ends_the_run,
+        a_batch_that_crashes_is_found_out_by_retries,
+        a_batch_with_too_few_answers_has_none,
+        what_a_codec_refuses_is_its_items_error_with_the_codecs_words,
+        a_batch_runs_without_the_items_that_a_codec_refuses,
+    ]
+}
 
 type Texts = Outcomes<String, WorkerError>;
 
@@ -42,16 +65,18 @@ fn at_once(attempts: u32) -> Retry {
     Retry::attempts(attempts).backoff(Duration::ZERO)
 }
 
-pub fn an_error_crosses_as_its_text_and_its_code() {
+fn an_error_crosses_as_its_text_and_its_code() {
     let (error, attempts) = among_others("fail 7", &two());
     let ItemError::Failed(error) = error else { panic!("assertion failed: {error:?}") };
     assert_eq!((error.message(), error.code(), attempts), ("failed with 7", Some(7), 1));
     assert_eq!((error.signal(), error.exit_code(), error.is_codec()), (None, None, false));
     let (error, _) = among_others("fail -7", &two());
     assert_eq!(error.error().unwrap().code(), Some(1)); // below 1 none is to be had
+    let (error, _) = among_others("fail-long 1000", &two());
+    assert_eq!(error.to_string(), "\u{20ac}".repeat(255)); // what fits into 1023 bytes, with those that C can't have
 }
 
-pub fn a_panic_is_its_items_error_and_not_repeated() {
+fn a_panic_is_its_items_error_and_not_repeated() {
     let (error, attempts) = among_others("panic 7", &two().retry(at_once(3)));
     assert_eq!((error.panic().unwrap().message(), attempts), ("panicked with 7", 1));
     let (_, attempts) = among_others("panic 7", &two().retry(at_once(3).panics(true)));
@@ -60,21 +85,21 @@ pub fn a_panic_is_its_items_error_and_not_repeated() {
     assert_eq!(recovered.get(BAD).unwrap().result.unwrap(), "at last, attempt 2");
 }
 
-pub fn a_segmentation_fault_costs_one_item() {
+fn a_segmentation_fault_costs_one_item() {
     let (error, attempts) = among_others("segfault", &two());
     let error = crashed(error);
     assert_eq!((error.signal(), error.exit_code(), error.code(), attempts), (Some(libc::SIGSEGV), None, None, 1));
     assert!(error.message().starts_with("its worker process was killed by signal 11"), "{error}");
 }
 
-pub fn an_abort_costs_one_item() {
+fn an_abort_costs_one_item() {
     let (error, _) = among_others("abort", &two());
     assert_eq!(crashed(error).signal(), Some(libc::SIGABRT));
     let (error, _) = among_others("kill", &two());
     assert_eq!(crashed(error).signal(), Some(libc::SIGKILL));
 }
 
-pub fn an_exit_costs_one_item() {
+fn an_exit_costs_one_item() {
     for status in [3, 0] {
         let (error, _) = among_others(&format!("exit {status}"), &two());
         let error = crashed(error);
@@ -83,14 +108,14 @@ pub fn an_exit_costs_one_item() {
     }
 }
 
-pub fn a_memory_limit_is_kept() {
+fn a_memory_limit_is_kept() {
     let options = two().process(Process::new().memory_limit(64 << 20));
     let outcomes = options.map_task(&texts(["eat 1000000", "eat 500000000", "eat 1000000"]), &tasks().obey).unwrap();
     assert_eq!(outcomes.values().collect::<Vec<_>>(), ["1000000", "1000000"]);
     assert_eq!(outcomes.get(1).unwrap().result.unwrap_err().to_string(), "no memory");
 }
 
-pub fn what_hangs_is_killed() {
+fn what_hangs_is_killed() {
     let mut outcomes = None;
     for timeout in [50, 500, 5000, 50_000] {
         let tried = run("hang", &two().item_timeout(Duration::from_millis(timeout)));
@@ -104,21 +129,21 @@ pub fn what_hangs_is_killed() {
     assert!(matches!(outcome.result, Err(ItemError::TimedOut(None))), "{outcome:?}");
 }
 
-pub fn a_crash_can_be_repeated() {
+fn a_crash_can_be_repeated() {
     let outcomes = run("abort-once", &two().retry(at_once(2)));
     let outcome = outcomes.get(BAD).unwrap();
     assert_eq!((outcome.result.unwrap().as_str(), outcome.attempts), ("at last, attempt 2", 2));
     assert_eq!(outcomes.failed(), 0);
 }
 
-pub fn a_poison_item_is_given_up() {
+fn a_poison_item_is_given_up() {
     let process = Process::new().crash_attempts(2);
     let (error, attempts) = among_others("abort", &two().process(process).retry(at_once(100)));
     crashed(error);
     assert_eq!(attempts, 2);
 }
 
-pub fn retry_if_sees_errors_and_crashes() {
+fn retry_if_sees_errors_and_crashes() {
     let items = texts(["fail 7", "fail 8", "abort", "exit 3", "abort-once"]);
     let retry = two().retry(at_once(3));
     let retry = retry.retry_if(|error: &WorkerError| error.code() == Some(7) || error.signal() == Some(libc::SIGABRT));
@@ -127,13 +152,20 @@ pub fn retry_if_sees_errors_and_crashes() {
     assert_eq!(attempts, [3, 1, 3, 1, 2]);
 }
 
-pub fn a_servers_wait_replaces_the_backoff() {
+fn a_servers_wait_replaces_the_backoff() {
     let hours = Retry::attempts(2).backoff(Duration::from_secs(36_000)).max_delay(Duration::from_secs(36_000));
     let outcomes = two().retry(hours).map_task(&texts(["later", "error-later"]), &tasks().obey).unwrap();
     assert_eq!(outcomes.into_result().unwrap(), ["at last, attempt 2", "at last, attempt 2"]);
 }
 
-pub fn a_storm_of_crashes_ends_the_run() {
+fn a_servers_wait_pauses_the_limiter() {
+    let limiter = Limiter::new(Rate::per_second(1000.0).burst(10)).unwrap();
+    let outcomes = two().limiter(&limiter).map_task(&texts(["paused"]), &tasks().obey).unwrap();
+    assert_eq!(outcomes.failed(), 1);
+    assert_ne!(limiter.try_acquire(1).unwrap(), Acquired::Now);
+}
+
+fn a_storm_of_crashes_ends_the_run() {
     let items = vec!["kill".to_owned(); 1000];
     let mut salvaged = None;
     let options = two().process(Process::new().max_crashes(10));
@@ -150,14 +182,14 @@ pub fn a_storm_of_crashes_ends_the_run() {
     assert_eq!(last.unwrap_err().kind(), ErrorKind::WorkersLost);
 }
 
-pub fn a_batch_that_crashes_is_found_out_by_retries() {
+fn a_batch_that_crashes_is_found_out_by_retries() {
     let options = two().retry(at_once(2)).batch(Batch::of(10));
     let outcomes = options.map_task(&with("abort"), &tasks().obey_all).unwrap();
     assert_eq!(outcomes.failed(), 1);
     assert_eq!(outcomes.get(BAD).unwrap().state(), State::Crashed);
 }
 
-pub fn a_batch_with_too_few_answers_has_none() {
+fn a_batch_with_too_few_answers_has_none() {
     let outcomes = two().batch(Batch::of(3)).map_task(&texts(["say 1", "no answer", "say 2"]), &tasks().obey_all).unwrap();
     assert!(outcomes.failures().all(|(_, error)| matches!(error, ItemError::Unanswered)), "{outcomes:?}");
     assert_eq!(outcomes.failed(), 3);
@@ -183,7 +215,7 @@ fn check_refusals(outcomes: &Outcomes<Counted, WorkerError>) {
     );
 }
 
-pub fn what_a_codec_refuses_is_its_items_error_with_the_codecs_words() {
+fn what_a_codec_refuses_is_its_items_error_with_the_codecs_words() {
     let items: Vec<_> = (0..20).map(Counted::new).collect();
     check_refusals(&two().map_task(&items, &tasks().counted).unwrap());
     let again = two().retry(at_once(2)).map_task_iter((0..20).map(Counted::new), &tasks().counted).unwrap();
@@ -196,7 +228,7 @@ pub fn what_a_codec_refuses_is_its_items_error_with_the_codecs_words() {
     assert_eq!(words[3..5], ["step 4 refused", "panicked: step 1 panicked"]);
 }
 
-pub fn a_batch_runs_without_the_items_that_a_codec_refuses() {
+fn a_batch_runs_without_the_items_that_a_codec_refuses() {
     let items: Vec<_> = (0..20).map(Counted::new).collect();
     check_refusals(&two().batch(Batch::of(20)).map_task(&items, &tasks().count_all).unwrap());
     let none = two().batch(Batch::of(2)).map_task(&items[1..3], &tasks().count_all).unwrap();

@@ -3,8 +3,13 @@
 use std::time::Duration;
 
 use libpa::{Batch, ErrorKind, Options, Process, Retry, StopToken};
+use libtest_mimic::Trial;
 
 use crate::tasks::{Counted, alive, tasks, texts, two};
+
+pub fn trials() -> Vec<Trial> {
+    trials![items_and_values_are_dropped_once_in_the_program, items_and_values_are_dropped_once_in_the_worker,]
+}
 
 /// Among 30 some that a codec refuses at each step, that fail, panic, succeed at the second attempt, and crash.
 fn items(count: u64) -> impl Iterator<Item = Counted> {
@@ -36,7 +41,7 @@ fn every_way(options: &Options, count: u64) {
     }
 }
 
-pub fn items_and_values_are_dropped_once_in_the_program() {
+fn items_and_values_are_dropped_once_in_the_program() {
     assert_eq!(alive(), 0);
     let retry = Retry::attempts(2).backoff(Duration::ZERO);
     let batches = two().batch(Batch::of(7));
@@ -66,7 +71,7 @@ pub fn items_and_values_are_dropped_once_in_the_program() {
     assert_eq!(alive(), 0);
 }
 
-pub fn items_and_values_are_dropped_once_in_the_worker() {
+fn items_and_values_are_dropped_once_in_the_worker() {
     let libraries = std::env::var("LD_LIBRARY_PATH").unwrap_or_default();
     let process = Process::new().environment([("PA_TEST", "owner"), ("LD_LIBRARY_PATH", &libraries)]);
     let options = Options::new().workers(1).process(process);

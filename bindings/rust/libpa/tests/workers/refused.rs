@@ -4,8 +4,22 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use libpa::{ErrorKind, Options, Process, Raw, State};
+use libtest_mimic::Trial;
 
 use crate::tasks::{tasks, two};
+
+pub fn trials() -> Vec<Trial> {
+    trials![
+        options_that_make_no_sense_are_refused_before_any_work,
+        a_name_is_taken_once,
+        a_program_that_never_asks_is_refused_unless_it_names_its_workers,
+        a_task_that_workers_do_not_know_ends_the_run,
+        a_worker_that_can_not_start_ends_the_run,
+        a_program_that_is_not_there_ends_the_run,
+        a_program_that_is_no_worker_ends_the_run,
+        a_program_that_never_serves_ends_the_run,
+    ]
+}
 
 fn refused(options: &Options) -> String {
     let error = options.map_task(&[1, 2], &tasks().square).unwrap_err();
@@ -15,7 +29,7 @@ fn refused(options: &Options) -> String {
     error.to_string()
 }
 
-pub fn options_that_make_no_sense_are_refused_before_any_work() {
+fn options_that_make_no_sense_are_refused_before_any_work() {
     let process = |process: Process| refused(&two().process(process));
     assert_eq!(process(Process::new().crash_attempts(0)), "options.process->crash_attempts must be >= 1, got 0");
     assert_eq!(process(Process::new().max_crashes(0)), "options.process->max_crashes must be >= 1, got 0");
@@ -38,7 +52,7 @@ pub fn options_that_make_no_sense_are_refused_before_any_work() {
     assert!(waits.to_string().starts_with("options.retry_after must not be set for a task"), "{waits}");
 }
 
-pub fn a_name_is_taken_once() {
+fn a_name_is_taken_once() {
     let register =
         |name: &str| libpa::task(name, |text: String, _| Ok::<_, Infallible>(text)).register(Raw).map(|task| task.name().len());
     assert_eq!(register("taken").unwrap(), 5);
@@ -54,24 +68,26 @@ pub const NEVER_ASKS: &str = "never-asks";
 pub fn say_why() {
     let error = two().map_task(&[1, 2], &tasks().square).unwrap_err();
     println!("{:?}: {error}", error.kind());
+    let workers = Process::new().command([std::env::current_exe().unwrap()]);
+    println!("{:?}", two().process(workers).map_task(&[3], &tasks().square).unwrap().into_result().unwrap());
 }
 
-pub fn a_program_that_never_asks_is_refused() {
+fn a_program_that_never_asks_is_refused_unless_it_names_its_workers() {
     let program = std::env::current_exe().unwrap();
     let said = std::process::Command::new(program).arg(NEVER_ASKS).output().unwrap();
     let expected = "Invalid: the program must call libpa::worker_main at the beginning of main, to be run again as a worker; or set \
-                    Process::command\n";
+                    Process::command\n[9]\n";
     assert_eq!(String::from_utf8(said.stdout).unwrap(), expected);
 }
 
-pub fn a_task_that_workers_do_not_know_ends_the_run() {
+fn a_task_that_workers_do_not_know_ends_the_run() {
     let late = libpa::task("too late", |text: String, _| Ok::<_, Infallible>(text)).register(Raw).unwrap();
     let error = two().map_task(&["x".into()], &late).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::WorkerStart);
     assert!(error.to_string().contains("\"too late\": no task of that name is registered in the worker"), "{error}");
 }
 
-pub fn a_worker_that_can_not_start_ends_the_run() {
+fn a_worker_that_can_not_start_ends_the_run() {
     let mut salvaged = None;
     let error = two().salvage(&mut salvaged).map_task(&[(); 10], &tasks().never_starts).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::WorkerStart);
@@ -79,18 +95,24 @@ pub fn a_worker_that_can_not_start_ends_the_run() {
     assert!(salvaged.unwrap().iter().all(|outcome| (outcome.state(), outcome.attempts) == (State::Aborted, 0)));
 }
 
-fn without_workers(command: &[&str]) -> libpa::Error {
-    two().process(Process::new().command(command.iter().copied())).map_task(&[1, 2], &tasks().square).unwrap_err()
+fn without_workers(process: Process) -> libpa::Error {
+    two().process(process).map_task(&[1, 2], &tasks().square).unwrap_err()
 }
 
-pub fn a_program_that_is_not_there_ends_the_run() {
-    let error = without_workers(&["/nowhere/worker"]);
+fn a_program_that_is_not_there_ends_the_run() {
+    let error = without_workers(Process::new().command(["/nowhere/worker"]));
     assert_eq!(error.kind(), ErrorKind::System);
     assert!(error.to_string().contains("/nowhere/worker: No such file"), "{error}");
 }
 
-pub fn a_program_that_is_no_worker_ends_the_run() {
-    let error = without_workers(&["true"]);
+fn a_program_that_is_no_worker_ends_the_run() {
+    let error = without_workers(Process::new().command(["true"]));
     assert_eq!(error.kind(), ErrorKind::WorkersLost);
     assert!(error.to_string().contains("exited with status 0 before"), "{error}");
+}
+
+fn a_program_that_never_serves_ends_the_run() {
+    let error = without_workers(Process::new().command(["sleep", "1000"]).start_timeout(Duration::from_millis(50)));
+    assert_eq!(error.kind(), ErrorKind::WorkersLost);
+    assert!(error.to_string().contains("start_timeout"), "{error}");
 }

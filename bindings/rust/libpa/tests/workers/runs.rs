@@ -7,23 +7,50 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use libpa::{Batch, End, ErrorKind, Key, Options, Process, Retry, State, StopToken};
+use libtest_mimic::Trial;
 
 use crate::tasks::{Shape, tasks, texts, two};
 
-pub fn each_item_gets_its_value() {
+pub fn trials() -> Vec<Trial> {
+    trials![
+        each_item_gets_its_value,
+        of_nothing_there_is_nothing,
+        codecs_are_chosen_for_each_task_for_items_and_for_values,
+        items_of_zeroes_and_of_no_size_go_through_their_codec,
+        large_items_and_values_come_and_go,
+        an_iterator_is_pulled_and_may_fail,
+        the_call_knows_index_attempt_and_time,
+        a_batch_function_answers_for_each,
+        a_stream_hands_out_each_outcome_once_in_any_order,
+        a_stream_that_is_dropped_early_leaves_nothing,
+        an_asynchronous_stream_goes_through_workers,
+        progress_and_results_come_on_the_calling_thread,
+        keys_name_outcomes,
+        a_window_holds_for_workers_too,
+        a_stop_reaches_the_calls_in_the_workers,
+        a_timeout_is_told_and_max_errors_aborts,
+        workers_outlive_the_run_and_end_with_drain,
+        a_worker_is_replaced_after_max_items,
+        directory_and_environment_are_those_that_were_given,
+        a_command_names_the_workers,
+        each_worker_is_started_and_stopped_once_for_a_run,
+    ]
+}
+
+fn each_item_gets_its_value() {
     let items: Vec<u64> = (0..100_000).collect();
     let values = two().map_task(&items, &tasks().square).unwrap().into_result().unwrap();
     assert!(values.iter().zip(&items).all(|(value, item)| *value == item * item));
     assert_eq!(values.len(), items.len());
 }
 
-pub fn of_nothing_there_is_nothing() {
+fn of_nothing_there_is_nothing() {
     assert!(two().map_task(&[], &tasks().square).unwrap().is_empty());
     assert!(two().map_task_iter([], &tasks().square).unwrap().is_ok());
     assert!(two().stream_task([], &tasks().square).unwrap().next().is_none());
 }
 
-pub fn codecs_are_chosen_for_each_task_for_items_and_for_values() {
+fn codecs_are_chosen_for_each_task_for_items_and_for_values() {
     let dot = Shape { name: "\u{2022}\0".into(), corners: vec![], parent: None };
     let line = Shape { name: "line".into(), corners: vec![(0.1, 2.0), (-1e300, 3.5)], parent: Some(Box::new(dot.clone())) };
     let items = [dot, line];
@@ -35,7 +62,7 @@ pub fn codecs_are_chosen_for_each_task_for_items_and_for_values() {
 }
 
 /// libpa knows a null pointer as no item, and writes none.
-pub fn items_of_zeroes_and_of_no_size_go_through_their_codec() {
+fn items_of_zeroes_and_of_no_size_go_through_their_codec() {
     let items = [0, 1, 2, 0, 9];
     let halves = [0, 0, 1, 0, 4];
     assert_eq!(two().map_task(&items, &tasks().digits).unwrap().into_result().unwrap(), halves);
@@ -48,14 +75,14 @@ pub fn items_of_zeroes_and_of_no_size_go_through_their_codec() {
     );
 }
 
-pub fn large_items_and_values_come_and_go() {
+fn large_items_and_values_come_and_go() {
     let long = format!("large 7 {}", "x".repeat(20_000_000));
     let items = texts(["large 30000000", &long, "say 3"]);
     let values = two().map_task(&items, &tasks().obey).unwrap().into_result().unwrap();
     assert_eq!(values.iter().map(String::len).collect::<Vec<_>>(), [30_000_000, 0, 6]);
 }
 
-pub fn an_iterator_is_pulled_and_may_fail() {
+fn an_iterator_is_pulled_and_may_fail() {
     let squares = two().map_task_iter((0_u64..5000).filter(|x| x % 2 == 0), &tasks().square).unwrap();
     assert_eq!(squares.len(), 2500);
     assert_eq!(squares.get(7).unwrap().result.unwrap(), &196);
@@ -69,7 +96,7 @@ pub fn an_iterator_is_pulled_and_may_fail() {
     assert!(salvaged.unwrap().len() >= 2);
 }
 
-pub fn the_call_knows_index_attempt_and_time() {
+fn the_call_knows_index_attempt_and_time() {
     let items = texts(["fail-once", "call", "call"]);
     let run = two().retry(Retry::attempts(2).backoff(Duration::ZERO));
     let values = run.map_task(&items, &tasks().obey).unwrap().into_result().unwrap();
@@ -78,7 +105,7 @@ pub fn the_call_knows_index_attempt_and_time() {
     assert_eq!(hurried.into_result().unwrap(), ["0 1 true", "1 1 true"]);
 }
 
-pub fn a_batch_function_answers_for_each() {
+fn a_batch_function_answers_for_each() {
     let items = texts(["say 1", "fail 3", "say 2", "say 4"]);
     for outcomes in [
         two().batch(Batch::of(10)).map_task(&items, &tasks().obey_all).unwrap(),
@@ -95,7 +122,7 @@ pub fn a_batch_function_answers_for_each() {
     assert_eq!(states, [State::Ok, State::Failed, State::Ok, State::Ok]);
 }
 
-pub fn a_stream_hands_out_each_outcome_once_in_any_order() {
+fn a_stream_hands_out_each_outcome_once_in_any_order() {
     for ordered in [true, false] {
         let mut seen = vec![0; 50_000];
         let stream = two().ordered(ordered).stream_task(0..50_000_u64, &tasks().square).unwrap();
@@ -113,7 +140,7 @@ pub fn a_stream_hands_out_each_outcome_once_in_any_order() {
     assert_eq!(states, [State::Ok, State::Crashed, State::Failed, State::Ok]);
 }
 
-pub fn a_stream_that_is_dropped_early_leaves_nothing() {
+fn a_stream_that_is_dropped_early_leaves_nothing() {
     let held = Arc::new(());
     for (ordered, detach) in [(true, false), (false, false), (false, true)] {
         let token = held.clone();
@@ -129,14 +156,14 @@ pub fn a_stream_that_is_dropped_early_leaves_nothing() {
     assert_eq!(Arc::strong_count(&held), 1);
 }
 
-pub fn an_asynchronous_stream_goes_through_workers() {
+fn an_asynchronous_stream_goes_through_workers() {
     let squares = two().ordered(true).stream_task_async(0..100_u64, &tasks().square).unwrap();
     let values: Vec<u64> = futures::executor::block_on(squares.map(|outcome| outcome.unwrap().result.unwrap()).collect());
     assert!(values.iter().zip(0..).all(|(value, x)| *value == x * x));
     assert_eq!(values.len(), 100);
 }
 
-pub fn progress_and_results_come_on_the_calling_thread() {
+fn progress_and_results_come_on_the_calling_thread() {
     let caller = std::thread::current().id();
     let (mut progress, mut results) = (Vec::new(), Vec::new());
     let outcomes = two()
@@ -156,7 +183,7 @@ pub fn progress_and_results_come_on_the_calling_thread() {
     assert!(results.iter().zip(expected).all(|((_, text), expected)| text == expected), "{results:?}");
 }
 
-pub fn keys_name_outcomes() {
+fn keys_name_outcomes() {
     let name = |x: &u64| format!("number {x}");
     let key = |number: u64| Some(Key::Text(format!("number {number}")));
     let of_slice = two().item_key(name).map_task(&[3, 4], &tasks().square).unwrap();
@@ -167,7 +194,7 @@ pub fn keys_name_outcomes() {
     assert_eq!(stream.next().unwrap().unwrap().key, key(6));
 }
 
-pub fn a_window_holds_for_workers_too() {
+fn a_window_holds_for_workers_too() {
     let pulled = Arc::new(AtomicU64::new(0));
     let counted = pulled.clone();
     let items = (0_u64..300).inspect(move |_| {
@@ -182,7 +209,7 @@ pub fn a_window_holds_for_workers_too() {
     assert_eq!(seen, 300);
 }
 
-pub fn a_stop_reaches_the_calls_in_the_workers() {
+fn a_stop_reaches_the_calls_in_the_workers() {
     let stop = StopToken::new().unwrap();
     let path = temporary("stop");
     let items = vec![format!("announce {}", path.display()); 50];
@@ -205,7 +232,7 @@ fn temporary(name: &str) -> PathBuf {
     std::env::temp_dir().join(format!("libpa-rust-{name}-{}", std::process::id()))
 }
 
-pub fn a_timeout_is_told_and_max_errors_aborts() {
+fn a_timeout_is_told_and_max_errors_aborts() {
     let none = two().timeout(Duration::ZERO).map_task(&[1, 2], &tasks().square).unwrap();
     assert_eq!((none.end(), none.failed()), (End::TimedOut, 2));
     let items = texts(["fail 1", "fail 2", "fail 3", "fail 4"]);
@@ -225,7 +252,7 @@ fn pids(options: &Options, count: usize) -> Vec<String> {
     options.map_task(&vec!["pid".to_owned(); count], &tasks().obey).unwrap().into_result().unwrap()
 }
 
-pub fn workers_outlive_the_run_and_end_with_drain() {
+fn workers_outlive_the_run_and_end_with_drain() {
     let options = Options::new().workers(1).process(own_workers("outlive"));
     let (first, second) = (pids(&options, 3), pids(&options, 1));
     assert!(first.iter().all(|pid| *pid == second[0]) && second[0] != std::process::id().to_string());
@@ -233,20 +260,28 @@ pub fn workers_outlive_the_run_and_end_with_drain() {
     assert_ne!(pids(&options, 1), second);
 }
 
-pub fn a_worker_is_replaced_after_max_items() {
+fn a_worker_is_replaced_after_max_items() {
     let pids = pids(&Options::new().workers(1).process(own_workers("max").max_items(3)), 10);
     let changes = pids.windows(2).filter(|pair| pair[0] != pair[1]).count();
     assert_eq!(changes, 3, "{pids:?}");
 }
 
-pub fn directory_and_environment_are_those_that_were_given() {
+fn directory_and_environment_are_those_that_were_given() {
     let items = texts(["environment", "directory"]);
     let process = own_workers("from the test").directory("/");
     let said = two().process(process).map_task(&items, &tasks().obey).unwrap().into_result().unwrap();
     assert_eq!(said, ["from the test", "/"]);
 }
 
-pub fn each_worker_is_started_and_stopped_once_for_a_run() {
+fn a_command_names_the_workers() {
+    let program = std::env::current_exe().unwrap();
+    let command = Process::new().command([program.as_os_str(), "to".as_ref(), "serve".as_ref()]);
+    let said = two().process(command).map_task(&texts(["arguments"]), &tasks().obey).unwrap();
+    assert_eq!(said.into_result().unwrap(), ["to serve"]);
+    assert_eq!(two().map_task(&texts(["arguments"]), &tasks().obey).unwrap().into_result().unwrap(), [""]);
+}
+
+fn each_worker_is_started_and_stopped_once_for_a_run() {
     let path = temporary("log");
     std::fs::write(&path, "").unwrap();
     let libraries = std::env::var("LD_LIBRARY_PATH").unwrap_or_default();

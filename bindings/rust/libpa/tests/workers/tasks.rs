@@ -47,6 +47,7 @@ fn obey(order: &str, call: &Call) -> Result<String, Told> {
         "say" => Ok(format!("said {number}")),
         "large" => Ok("x".repeat(number as usize)),
         "fail" => fail(format!("failed with {number}"), number as i32),
+        "fail-long" => fail("\0\u{20ac}".repeat(number as usize), 1), // of three bytes each, and one that C can't have
         "fail-once" if first => fail("not yet", 1),
         "later" if first => {
             call.retry_after(Duration::from_millis(1));
@@ -84,6 +85,11 @@ fn obey(order: &str, call: &Call) -> Result<String, Told> {
                 Err(_) => return fail("no memory", 1),
             }
             Ok(bytes.iter().map(|byte| u64::from(*byte)).sum::<u64>().to_string())
+        }
+        "arguments" => Ok(std::env::args().skip(1).collect::<Vec<_>>().join(" ")),
+        "paused" => {
+            call.retry_after(Duration::from_secs(36_000));
+            fail("come back tomorrow", 1)
         }
         "pid" => Ok(std::process::id().to_string()),
         "directory" => Ok(std::env::current_dir().unwrap().display().to_string()),
