@@ -56,7 +56,6 @@ type Arrived<T> = Result<T, Refusal>;
 type Encoded = Vec<u8>;
 
 /// Why a call fails, as libpa is told.
-#[derive(Clone)]
 struct Failure {
     code: i32,
     message: CString,

@@ -124,7 +124,7 @@ struct Refusals {
 static REFUSALS: Mutex<Refusals> = Mutex::new(Refusals { texts: Vec::new() });
 
 impl Refusals {
-    const MOST: i32 = 1000;
+    const MOST: i32 = 200;
 
     fn look_up(&self, code: i32) -> Cause<WorkerError> {
         let said = self.texts.get((CODE_REFUSED - code) as usize).cloned();
@@ -163,11 +163,11 @@ mod tests {
         assert_eq!(first, refusals.code_of(Refusal::Error("no number".into())));
         assert!(matches!(refusals.look_up(first), Cause::Error(error) if error.message() == "no number" && error.is_codec()));
         assert!(matches!(refusals.look_up(second), Cause::Panic(panic) if panic.message() == "no number"));
-        for i in 0..2000 {
+        for i in 0..300 {
             let code = refusals.code_of(Refusal::Error(format!("{i}")));
             assert!(code <= CODE_REFUSED && code > CODE_REFUSED - Refusals::MOST);
         }
-        assert!(refusals.texts.len() < 1000);
+        assert!(refusals.texts.len() < 200);
         let last = refusals.code_of(Refusal::Error("one more".into()));
         assert!(matches!(refusals.look_up(last), Cause::Error(error) if error.message() == "the value could not be decoded"));
     }
