@@ -36,8 +36,10 @@
 //! | [`Options::map_batch`], [`map_batch_iter`](Options::map_batch_iter) | several in one call | the same |
 //! | [`Options::stream`], [`stream_batch`](Options::stream_batch) | an iterator | one by one, in constant memory |
 //! | [`Options::stream_scoped`] | an iterator that borrows | the same |
-//! | [`Options::map_task`], [`map_task_iter`](Options::map_task_iter), [`stream_task`](Options::stream_task) | either | by a [`task`](task()), in worker processes |
 //! | `Options::stream_async` (feature `futures`) | an iterator | the same, as a `futures` stream |
+//!
+//! These run a closure on threads. [`Options::map_task`], [`map_task_iter`](Options::map_task_iter) and
+//! [`stream_task`](Options::stream_task) run a [`task`](task()) in worker processes, where a crash costs one item.
 //!
 //! # What holds everywhere
 //!
