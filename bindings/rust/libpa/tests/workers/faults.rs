@@ -97,6 +97,14 @@ fn an_abort_costs_one_item() {
     assert_eq!(crashed(error).signal(), Some(libc::SIGABRT));
     let (error, _) = among_others("kill", &two());
     assert_eq!(crashed(error).signal(), Some(libc::SIGKILL));
+    let fail_fast = two().workers(1).window(1).max_errors(1);
+    let error = fail_fast.map_task(&texts(["abort", "say 1"]), &tasks().obey).unwrap().into_result().unwrap_err().to_string();
+    assert!(
+        error.ends_with(
+            "1 of 2 items were not done, 1 failed; the first, index 0: its worker process was killed by signal 6 (SIGABRT)"
+        ),
+        "{error}"
+    );
 }
 
 fn an_exit_costs_one_item() {
@@ -154,7 +162,8 @@ fn retry_if_sees_errors_and_crashes() {
 
 fn a_servers_wait_replaces_the_backoff() {
     let hours = Retry::attempts(2).backoff(Duration::from_secs(36_000)).max_delay(Duration::from_secs(36_000));
-    let outcomes = two().retry(hours).map_task(&texts(["later", "error-later"]), &tasks().obey).unwrap();
+    let run = two().retry(hours).timeout(Duration::from_secs(60)); // so that it ends
+    let outcomes = run.map_task(&texts(["later", "error-later"]), &tasks().obey).unwrap();
     assert_eq!(outcomes.into_result().unwrap(), ["at last, attempt 2", "at last, attempt 2"]);
 }
 

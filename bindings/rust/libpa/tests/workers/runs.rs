@@ -210,22 +210,24 @@ fn a_window_holds_for_workers_too() {
 }
 
 fn a_stop_reaches_the_calls_in_the_workers() {
-    let stop = StopToken::new().unwrap();
-    let path = temporary("stop");
-    let items = vec![format!("announce {}", path.display()); 50];
-    let outcomes = std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !path.exists() {
-                std::thread::sleep(Duration::from_millis(1));
-            }
-            stop.request();
+    for task in [&tasks().obey, &tasks().obey_all] {
+        let stop = StopToken::new().unwrap();
+        let path = temporary("stop");
+        let items = vec![format!("announce {}", path.display()); 50];
+        let outcomes = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !path.exists() {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                stop.request();
+            });
+            two().batch(Batch::of(5)).stop(&stop).map_task(&items, task).unwrap() // each call waits until it is stopped
         });
-        two().stop(&stop).map_task(&items, &tasks().obey).unwrap() // each call waits until it is stopped
-    });
-    std::fs::remove_file(&path).unwrap();
-    assert_eq!((outcomes.end(), outcomes.len(), outcomes.failed()), (End::Cancelled, 50, 50));
-    assert!(outcomes.iter().all(|outcome| outcome.state() == State::Cancelled));
-    assert!(outcomes.iter().any(|outcome| outcome.attempts == 1));
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!((outcomes.end(), outcomes.len(), outcomes.failed()), (End::Cancelled, 50, 50));
+        assert!(outcomes.iter().all(|outcome| outcome.state() == State::Cancelled), "{outcomes:?}");
+        assert!(outcomes.iter().any(|outcome| outcome.attempts == 1));
+    }
 }
 
 fn temporary(name: &str) -> PathBuf {
