@@ -11,6 +11,8 @@ use crate::reactor::Reactor;
 use crate::run::Run;
 use crate::source::IntoSource;
 use crate::stream::{Open, Stream};
+use crate::task::Task;
+use crate::worker_error::WorkerError;
 use crate::{Call, Options};
 
 /// A [`Stream`] for asynchronous programs: a `futures` stream over `Result<Outcome<R, E>, Error>`. It works with any executor.
@@ -123,6 +125,23 @@ impl<T, R, E> Run<'static, T, R, E> {
     }
 }
 
+impl<T, R> Run<'static, T, R, WorkerError> {
+    /// See [`Options::stream_task_async`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn stream_task_async<S>(mut self, items: S, task: &Task<T, R>) -> Result<AsyncStream<R, WorkerError>, Error>
+    where
+        S: IntoSource<Item = T>,
+        S::Source: Send + 'static,
+        T: Send + 'static,
+        R: Send + 'static,
+    {
+        self.options = detached(self.options)?;
+        AsyncStream::new(self.stream_task(items, task)?)
+    }
+}
+
 /// For asynchronous programs (feature `futures`).
 impl Options {
     /// As [`stream`](Options::stream), for asynchronous programs. See [`AsyncStream`].
@@ -155,5 +174,19 @@ impl Options {
         F: Fn(&[&S::Item], &Call) -> Result<Vec<Result<R, E>>, E> + Send + Sync + 'static,
     {
         Run::from(self.clone()).stream_batch_async(items, function)
+    }
+
+    /// As [`stream_task`](Options::stream_task), for asynchronous programs.
+    ///
+    /// # Errors
+    /// As [`stream_task`](Options::stream_task).
+    pub fn stream_task_async<S, R>(&self, items: S, task: &Task<S::Item, R>) -> Result<AsyncStream<R, WorkerError>, Error>
+    where
+        S: IntoSource,
+        S::Source: Send + 'static,
+        S::Item: Send + 'static,
+        R: Send + 'static,
+    {
+        Run::from(self.clone()).stream_task_async(items, task)
     }
 }

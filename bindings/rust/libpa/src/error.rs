@@ -27,8 +27,10 @@ pub enum ErrorKind {
     Key,
     /// `on_progress` or `on_result` failed or panicked.
     Callback,
-    /// `worker_start` failed or panicked.
+    /// `worker_start` failed or panicked, or worker processes can't run the task.
     WorkerStart,
+    /// Worker processes do not come to serve, or die one after the other.
+    WorkersLost,
     /// The run ended by [`Options::timeout`](crate::Options::timeout).
     TimedOut,
     /// The run ended by [`Options::max_errors`](crate::Options::max_errors).
@@ -49,6 +51,7 @@ impl ErrorKind {
             sys::PA_STATUS_KEY => Self::Key,
             sys::PA_STATUS_CALLBACK => Self::Callback,
             sys::PA_STATUS_WORKER_START => Self::WorkerStart,
+            sys::PA_STATUS_WORKERS_LOST => Self::WorkersLost,
             sys::PA_STATUS_TIMED_OUT => Self::TimedOut,
             sys::PA_STATUS_ABORTED => Self::Aborted,
             sys::PA_STATUS_CANCELLED => Self::Cancelled,

@@ -12,7 +12,7 @@ use crate::error::{BoxError, Outside, Panic};
 use crate::failures::{Cause, Failures};
 use crate::outcome::{ItemError, Key, Outcome, State};
 use crate::outcomes::Outcomes;
-use crate::word::{self, Word};
+use crate::word::{self, Boxed, Word};
 
 /// What a callback returns: nothing, or a `Result` whose error ends the run.
 pub trait CallbackResult {
@@ -38,10 +38,10 @@ impl<E: Into<BoxError>> CallbackResult for Result<(), E> {
 type OnProgress<'a> = Box<dyn FnMut(u64, u64) -> Result<(), BoxError> + Send + 'a>;
 type OnResult<'a, R, E> = Box<dyn FnMut(Outcome<&R, &E>) -> Result<(), BoxError> + Send + 'a>;
 type ItemKey<'a, T> = Box<dyn FnMut(&T) -> Result<Key, BoxError> + Send + 'a>;
-type WorkerStart<'a> = Box<dyn Fn() -> Result<(), BoxError> + Send + Sync + 'a>;
-type WorkerStop<'a> = Box<dyn Fn() + Send + Sync + 'a>;
+pub(crate) type WorkerStart<'a> = Box<dyn Fn() -> Result<(), BoxError> + Send + Sync + 'a>;
+pub(crate) type WorkerStop<'a> = Box<dyn Fn() + Send + Sync + 'a>;
 type RetryIf<'a, E> = Box<dyn Fn(&E) -> bool + Send + Sync + 'a>;
-type RetryAfter<'a, E> = Box<dyn Fn(&E) -> Option<Duration> + Send + Sync + 'a>;
+pub(crate) type RetryAfter<'a, E> = Box<dyn Fn(&E) -> Option<Duration> + Send + Sync + 'a>;
 
 /// The closures, as they were given.
 pub(crate) struct Hooks<'a, T, R, E> {
@@ -68,6 +68,15 @@ impl<T, R, E> Default for Hooks<'_, T, R, E> {
             retry_after: None,
             salvage: None,
         }
+    }
+}
+
+impl<'a, T: 'a, R, E> Hooks<'a, T, R, E> {
+    /// The same, for items that are boxed.
+    pub(crate) fn boxed(self) -> Hooks<'a, Boxed<T>, R, E> {
+        let Self { on_progress, on_result, item_key, worker_start, worker_stop, retry_if, retry_after, salvage } = self;
+        let item_key = item_key.map(|mut name| -> ItemKey<'a, Boxed<T>> { Box::new(move |item| name(&item.0)) });
+        Hooks { on_progress, on_result, item_key, worker_start, worker_stop, retry_if, retry_after, salvage }
     }
 }
 
@@ -118,9 +127,9 @@ pub(crate) struct Shared<'a, T, R, E> {
 }
 
 impl<'a, T, R, E> Shared<'a, T, R, E> {
-    pub(crate) fn new(hooks: Hooks<'a, T, R, E>, retries: bool, retries_panics: bool) -> Self {
+    pub(crate) fn new(hooks: Hooks<'a, T, R, E>, failures: Failures<E>, retries: bool, retries_panics: bool) -> Self {
         Self {
-            failures: Failures::new(),
+            failures,
             outside: Mutex::new(None),
             on_progress: hooks.on_progress.map(Mutex::new),
             on_result: hooks.on_result.map(Mutex::new),
@@ -241,14 +250,16 @@ unsafe extern "C" fn on_result<T, R, E>(ctx: *mut c_void, outcome: *const sys::p
     shared.outside(|| match State::from_raw(raw.state) {
         // SAFETY: it is ok, so a value was stored; the key is borrowed for the call.
         State::Ok => callback(unsafe { Outcome::from_raw(raw, Ok(word::look::<R>(&raw const raw.value))) }),
-        state => shared.failures.look_at(raw.index, |cause| {
-            let cause = cause.map(|cause| match cause {
-                Cause::Error(error) => Cause::Error(error),
-                Cause::Panic(panic) => Cause::Panic(panic.clone()),
-            });
-            // SAFETY: the key is borrowed for the call.
-            callback(unsafe { Outcome::from_raw(raw, Err(ItemError::new(state, cause))) })
-        }),
+        // SAFETY: the message and the key are borrowed for the call.
+        state => unsafe {
+            shared.failures.look_at(raw, |cause| {
+                let cause = cause.map(|cause| match cause {
+                    Cause::Error(error) => Cause::Error(error),
+                    Cause::Panic(panic) => Cause::Panic(panic.clone()),
+                });
+                callback(Outcome::from_raw(raw, Err(ItemError::new(state, cause))))
+            })
+        },
     })
 }
 
@@ -283,8 +294,9 @@ unsafe extern "C" fn worker_stop<T, R, E>(ctx: *mut c_void) {
 unsafe extern "C" fn retry_if<T, R, E>(ctx: *mut c_void, failure: *const sys::pa_outcome) -> i32 {
     // SAFETY: see above; the outcome is borrowed for the call.
     let (shared, failure) = unsafe { (&*ctx.cast::<Shared<'_, T, R, E>>(), &*failure) };
-    let decided = catch_unwind(AssertUnwindSafe(|| {
-        shared.failures.look_at(failure.index, |cause| match (cause, &shared.retry_if) {
+    // SAFETY: as above.
+    let decided = catch_unwind(AssertUnwindSafe(|| unsafe {
+        shared.failures.look_at(failure, |cause| match (cause, &shared.retry_if) {
             (Some(Cause::Error(error)), Some(worth_it)) => worth_it(error),
             (Some(Cause::Panic(_)), _) => shared.retries_panics,
             _ => true,

@@ -38,6 +38,9 @@
 //! | [`Options::stream_scoped`] | an iterator that borrows | the same |
 //! | `Options::stream_async` (feature `futures`) | an iterator | the same, as a `futures` stream |
 //!
+//! These run a closure on threads. [`Options::map_task`], [`map_task_iter`](Options::map_task_iter) and
+//! [`stream_task`](Options::stream_task) run a [`task`](task()) in worker processes, where a crash costs one item.
+//!
 //! # What holds everywhere
 //!
 //! - **Items that fail are data.** What the function returned comes out of its [`Outcome`] as it went in. A panic is that item's
@@ -52,6 +55,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod call;
+mod codec;
 mod error;
 mod failures;
 mod hooks;
@@ -61,13 +65,18 @@ mod memory;
 mod options;
 mod outcome;
 mod outcomes;
+mod process;
+mod remote;
 mod run;
+mod run_task;
 mod source;
 mod stop;
 mod stream;
+mod task;
 mod time;
 mod word;
 mod work;
+mod worker_error;
 
 #[cfg(feature = "futures")]
 mod asynchronous;
@@ -77,16 +86,24 @@ mod reactor;
 use std::time::Duration;
 
 pub use call::Call;
+#[cfg(feature = "json")]
+pub use codec::Json;
+#[cfg(feature = "postcard")]
+pub use codec::Postcard;
+pub use codec::{Codec, Raw};
 pub use error::{BoxError, Error, ErrorKind, Panic};
 pub use hooks::CallbackResult;
 pub use limiter::{Acquired, Limiter, Rate, parse_retry_after};
 pub use options::{Batch, Options, Retry};
 pub use outcome::{End, ItemError, Key, Outcome, State};
 pub use outcomes::{IntoIter, Iter, MapError, Outcomes};
+pub use process::Process;
 pub use run::Run;
 pub use source::{Fallible, IntoSource, Sure, Unsure, fallible};
 pub use stop::StopToken;
 pub use stream::Stream;
+pub use task::{NewTask, Task, batch_task, task, worker_main};
+pub use worker_error::WorkerError;
 
 #[cfg(feature = "futures")]
 pub use asynchronous::AsyncStream;

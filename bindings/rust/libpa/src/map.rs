@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use libpa_sys as sys;
 
-use crate::error::{self, Error, ErrorKind};
+use crate::error::{self, BoxError, Error, ErrorKind};
+use crate::failures::Failures;
 use crate::hooks::{Borrowed, Owned, Place, Shared};
 use crate::memory;
+use crate::process::RawProcess;
 use crate::run::Run;
 use crate::source::{IntoSource, Owner};
 use crate::word::Word;
@@ -15,21 +17,21 @@ use crate::work::{Ranges, Slices, Work, run_batch, run_one, run_range, run_slice
 use crate::{Call, Options, Outcomes};
 
 /// What a call of libpa says: its status, and the result if there is one.
-struct Ended {
+pub(crate) struct Ended {
     status: sys::pa_status,
     result: *mut sys::pa_result,
     error: sys::pa_error,
 }
 
 impl Ended {
-    fn of(call: impl FnOnce(*mut *mut sys::pa_result, *mut sys::pa_error) -> sys::pa_status) -> Self {
+    pub(crate) fn of(call: impl FnOnce(*mut *mut sys::pa_result, *mut sys::pa_error) -> sys::pa_status) -> Self {
         let (mut result, mut error) = (std::ptr::null_mut(), error::blank());
         let status = call(&raw mut result, &raw mut error);
         Self { status, result, error }
     }
 
     /// The outcomes, or the error of the call; then what was done goes to `salvage`.
-    fn conclude<T, R, E>(
+    pub(crate) fn conclude<T, R, E>(
         self,
         shared: &Shared<'_, T, R, E>,
         salvage: Option<&mut Option<Outcomes<R, E>>>,
@@ -56,7 +58,7 @@ pub(crate) fn refuse_detach(options: &Options) -> Result<(), Error> {
     Ok(())
 }
 
-fn pointers<T>(items: &[T]) -> Vec<Word> {
+pub(crate) fn pointers<T>(items: &[T]) -> Vec<Word> {
     items.iter().map(|item| std::ptr::from_ref(item).cast_mut().cast()).collect()
 }
 
@@ -69,19 +71,23 @@ pub(crate) struct Prepared<'a, T, R, E> {
     /// Refers to the others.
     pub(crate) raw: sys::pa_options,
     pub(crate) shared: Arc<Shared<'a, T, R, E>>,
-    /// Owns the limiter and the token.
-    pub(crate) _options: Options,
     pub(crate) salvage: Option<&'a mut Option<Outcomes<R, E>>>,
+    /// Owns the limiter, the token, and what is said about processes.
+    pub(crate) _keep: (Options, Option<Box<RawProcess>>),
 }
 
 impl<'a, T, R, E> Run<'a, T, R, E> {
     pub(crate) fn prepare<P: Place<T>>(self) -> Result<Prepared<'a, T, R, E>, Error> {
+        self.prepare_with::<P>(Failures::new())
+    }
+
+    pub(crate) fn prepare_with<P: Place<T>>(self, failures: Failures<E>) -> Result<Prepared<'a, T, R, E>, Error> {
         let Self { options, mut hooks } = self;
         let salvage = hooks.salvage.take();
-        let mut raw = options.to_raw()?;
-        let shared = Arc::new(Shared::new(hooks, options.retries(), options.retries_panics()));
+        let (mut raw, process) = options.to_raw()?;
+        let shared = Arc::new(Shared::new(hooks, failures, options.retries(), options.retries_panics()));
         shared.install::<P>(&mut raw);
-        Ok(Prepared { raw, shared, _options: options, salvage })
+        Ok(Prepared { raw, shared, salvage, _keep: (options, process) })
     }
 
     /// See [`Options::map`].
@@ -109,7 +115,7 @@ impl<'a, T, R, E> Run<'a, T, R, E> {
     where
         F: Fn(&T, &Call) -> Result<R, E>,
     {
-        let Prepared { raw, shared, _options, salvage } = self.prepare::<Borrowed>()?;
+        let Prepared { raw, shared, salvage, _keep } = self.prepare::<Borrowed>()?;
         let mut values = memory::unwritten(items.len());
         let work = Work { function, shared: shared.clone() };
         let ctx = Ranges { work, items: items.as_ptr(), values: values.as_mut_ptr() };
@@ -127,7 +133,7 @@ impl<'a, T, R, E> Run<'a, T, R, E> {
     where
         F: Fn(&T, &Call) -> Result<R, E>,
     {
-        let Prepared { raw, shared, _options, salvage } = self.prepare::<Borrowed>()?;
+        let Prepared { raw, shared, salvage, _keep } = self.prepare::<Borrowed>()?;
         let pointers = pointers(items);
         let ctx = Work { function, shared: shared.clone() };
         // SAFETY: as above.
@@ -159,7 +165,7 @@ impl<'a, T, R, E> Run<'a, T, R, E> {
         F: Fn(&[T], &Call) -> Result<Vec<Result<R, E>>, E> + Sync,
     {
         refuse_detach(&self.options)?;
-        let Prepared { raw, shared, _options, salvage } = self.prepare::<Borrowed>()?;
+        let Prepared { raw, shared, salvage, _keep } = self.prepare::<Borrowed>()?;
         let pointers = pointers(items);
         let ctx = Slices { work: Work { function, shared: shared.clone() }, items: items.as_ptr() };
         let function = Some(run_slice::<T, R, E, F> as unsafe extern "C" fn(_, _, _, _, _) -> _);
@@ -187,7 +193,7 @@ impl<'a, T, R, E> Run<'a, T, R, E> {
     {
         refuse_detach(&self.options)?;
         // SAFETY: without detach nothing of the run is left when the call returns.
-        unsafe { self.map_source(items.into_source(), function, sys::pa_map_source, Some(run_one::<T, R, E, F, Owned>)) }
+        unsafe { self.map_items_of(items.into_source(), function) }
     }
 
     /// See [`Options::map_batch_iter`].
@@ -205,34 +211,52 @@ impl<'a, T, R, E> Run<'a, T, R, E> {
     {
         refuse_detach(&self.options)?;
         let trampoline = Some(run_batch::<T, R, E, F, Owned> as unsafe extern "C" fn(_, _, _, _, _) -> _);
-        // SAFETY: as above.
-        unsafe { self.map_source(items.into_source(), function, sys::pa_map_batch_source, trampoline) }
+        // SAFETY: as above, and the trampoline is for such a Work.
+        unsafe {
+            self.prepare::<Owned>()?.map_source(items.into_source(), function, |ctx, source, options, result, error| {
+                sys::pa_map_batch_source(trampoline, ctx, source, options, result, error)
+            })
+        }
     }
 
     /// # Safety
-    /// With `detach` all types are 'static. `trampoline` is for a `Work` with this function, and `start` takes it.
-    unsafe fn map_source<S, F, C>(
+    /// With `detach` all types are 'static.
+    unsafe fn map_items_of<S, F>(self, source: S, function: F) -> Result<Outcomes<R, E>, Error>
+    where
+        S: Iterator<Item = Result<T, BoxError>>,
+        F: Fn(&T, &Call) -> Result<R, E>,
+    {
+        // SAFETY: the caller says so, and the trampoline is for such a Work.
+        unsafe {
+            self.prepare::<Owned>()?.map_source(source, function, |ctx, source, options, result, error| {
+                sys::pa_map_source(Some(run_one::<T, R, E, F, Owned>), ctx, source, options, result, error)
+            })
+        }
+    }
+}
+
+impl<T, R, E> Prepared<'_, T, R, E> {
+    /// # Safety
+    /// With `detach` all types are 'static. `start` starts a map of a `Work` with this function, or of nothing that is in it.
+    pub(crate) unsafe fn map_source<S, F>(
         self,
         source: S,
         function: F,
-        start: unsafe extern "C" fn(
-            C,
+        start: impl FnOnce(
             *mut c_void,
             *const sys::pa_source,
             *const sys::pa_options,
             *mut *mut sys::pa_result,
             *mut sys::pa_error,
         ) -> sys::pa_status,
-        trampoline: C,
     ) -> Result<Outcomes<R, E>, Error>
     where
-        S: Iterator<Item = Result<T, crate::BoxError>>,
+        S: Iterator<Item = Result<T, BoxError>>,
     {
-        let Prepared { mut raw, shared, _options, salvage } = self.prepare::<Owned>()?;
+        let Self { mut raw, shared, salvage, _keep } = self;
         let mut ended = None;
         Owner::new(source, function, shared.clone()).hand_over(&mut raw, |ctx, source, options| {
-            // SAFETY: what the pointers point to lives until the run is over; the options are copied.
-            let said = Ended::of(|result, error| unsafe { start(trampoline, ctx, source, options, result, error) });
+            let said = Ended::of(|result, error| start(ctx, source, options, result, error));
             !ended.insert(said).result.is_null()
         });
         let ended = ended.expect("hand_over calls its argument");
@@ -256,6 +280,6 @@ impl<T, R, E> Run<'static, T, R, E> {
         F: Fn(&T, &Call) -> Result<R, E> + Send + Sync + 'static,
     {
         // SAFETY: all types are 'static.
-        unsafe { self.map_source(items.into_source(), function, sys::pa_map_source, Some(run_one::<T, R, E, F, Owned>)) }
+        unsafe { self.map_items_of(items.into_source(), function) }
     }
 }

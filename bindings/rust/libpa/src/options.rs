@@ -4,6 +4,7 @@ use libpa_sys as sys;
 
 use crate::error::Error;
 use crate::limiter::{Limiter, Rate};
+use crate::process::{Process, RawProcess};
 use crate::stop::StopToken;
 use crate::time::nanoseconds;
 
@@ -120,6 +121,7 @@ pub struct Options {
     stop: Option<StopToken>,
     ordered: bool,
     detach: bool,
+    process: Option<Process>,
 }
 
 impl Options {
@@ -224,11 +226,20 @@ impl Options {
         Self { detach, ..self }
     }
 
+    /// How to run worker processes: for [`map_task`](Options::map_task) and the like, and for these only.
+    #[must_use]
+    pub fn process(self, process: Process) -> Self {
+        Self { process: Some(process), ..self }
+    }
+
+    pub(crate) fn has_worker_command(&self) -> bool {
+        self.process.as_ref().is_some_and(Process::has_command)
+    }
+
     pub(crate) fn detaches(&self) -> bool {
         self.detach
     }
 
-    #[cfg(feature = "futures")]
     pub(crate) fn is_inline(&self) -> bool {
         self.inline
     }
@@ -248,7 +259,8 @@ impl Options {
         self.retry.is_some() || paced || self.item_timeout.is_some() || ends_early
     }
 
-    pub(crate) fn to_raw(&self) -> Result<sys::pa_options, Error> {
+    /// Those of libpa, and what they point to besides what is in `self`.
+    pub(crate) fn to_raw(&self) -> Result<(sys::pa_options, Option<Box<RawProcess>>), Error> {
         // SAFETY: all of it is integers, pointers and optional functions; pa_options_init writes it.
         let mut raw = unsafe {
             let mut raw: sys::pa_options = std::mem::zeroed();
@@ -284,7 +296,11 @@ impl Options {
         }
         raw.ordered = self.ordered.into();
         raw.detach = self.detach.into();
-        Ok(raw)
+        let process = self.process.as_ref().map(Process::to_raw).transpose()?;
+        if let Some(process) = &process {
+            raw.process = &raw const process.raw;
+        }
+        Ok((raw, process))
     }
 }
 

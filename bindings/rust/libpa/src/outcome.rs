@@ -21,6 +21,8 @@ pub enum State {
     Aborted,
     /// The run was stopped before this item was done.
     Cancelled,
+    /// Its worker process died in the last attempt.
+    Crashed,
 }
 
 impl State {
@@ -30,6 +32,7 @@ impl State {
             sys::PA_ITEM_TIMED_OUT => Self::TimedOut,
             sys::PA_ITEM_ABORTED => Self::Aborted,
             sys::PA_ITEM_CANCELLED => Self::Cancelled,
+            sys::PA_ITEM_CRASHED => Self::Crashed,
             _ => Self::Failed,
         }
     }
@@ -47,7 +50,7 @@ pub enum End {
     Aborted,
     /// [`Options::stop`](crate::Options::stop) was requested.
     Cancelled,
-    /// A source, key function, callback, `worker_start` or an allocation failed.
+    /// A source, key function, callback, `worker_start` or an allocation failed, or worker processes did not come to serve, or died.
     Failed,
 }
 
@@ -95,6 +98,8 @@ pub enum ItemError<E> {
     Aborted(Option<E>),
     /// The run was stopped before the item was done.
     Cancelled(Option<E>),
+    /// Its worker process died in the last attempt; [`WorkerError`](crate::WorkerError) says how.
+    Crashed(E),
 }
 
 impl<E> ItemError<E> {
@@ -105,13 +110,14 @@ impl<E> ItemError<E> {
             Self::TimedOut(_) => State::TimedOut,
             Self::Aborted(_) => State::Aborted,
             Self::Cancelled(_) => State::Cancelled,
+            Self::Crashed(_) => State::Crashed,
         }
     }
 
-    /// What your function returned in the last attempt, if it returned an error.
+    /// What your function returned in the last attempt, if it returned an error; how its worker process died, if it crashed.
     pub fn error(&self) -> Option<&E> {
         match self {
-            Self::Failed(error) => Some(error),
+            Self::Failed(error) | Self::Crashed(error) => Some(error),
             Self::TimedOut(error) | Self::Aborted(error) | Self::Cancelled(error) => error.as_ref(),
             Self::Panicked(_) | Self::Unanswered => None,
         }
@@ -120,7 +126,7 @@ impl<E> ItemError<E> {
     /// The same, to be owned.
     pub fn into_error(self) -> Option<E> {
         match self {
-            Self::Failed(error) => Some(error),
+            Self::Failed(error) | Self::Crashed(error) => Some(error),
             Self::TimedOut(error) | Self::Aborted(error) | Self::Cancelled(error) => error,
             Self::Panicked(_) | Self::Unanswered => None,
         }
@@ -143,6 +149,7 @@ impl<E> ItemError<E> {
             Self::TimedOut(error) => ItemError::TimedOut(error.as_ref()),
             Self::Aborted(error) => ItemError::Aborted(error.as_ref()),
             Self::Cancelled(error) => ItemError::Cancelled(error.as_ref()),
+            Self::Crashed(error) => ItemError::Crashed(error),
         }
     }
 
@@ -157,6 +164,7 @@ impl<E> ItemError<E> {
             (State::TimedOut, error, _) => Self::TimedOut(error),
             (State::Aborted, error, _) => Self::Aborted(error),
             (State::Cancelled, error, _) => Self::Cancelled(error),
+            (State::Crashed, Some(error), _) => Self::Crashed(error),
             (_, Some(error), _) => Self::Failed(error),
             (_, _, Some(panic)) => Self::Panicked(panic),
             _ => Self::Unanswered,
@@ -167,7 +175,7 @@ impl<E> ItemError<E> {
 impl<E: fmt::Display> fmt::Display for ItemError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (what, error) = match self {
-            Self::Failed(error) => return error.fmt(f),
+            Self::Failed(error) | Self::Crashed(error) => return error.fmt(f),
             Self::Panicked(panic) => return panic.fmt(f),
             Self::Unanswered => return f.write_str("the batch function gave more or fewer answers than it got items"),
             Self::TimedOut(error) => ("timed out", error),
@@ -182,7 +190,7 @@ impl<E: fmt::Display> fmt::Display for ItemError<E> {
 impl<E: StdError + 'static> StdError for ItemError<E> {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
-            Self::Failed(error) => error.source(), // Display is that of the error itself
+            Self::Failed(error) | Self::Crashed(error) => error.source(), // Display is that of the error itself
             _ => self.error().map(|error| error as _),
         }
     }

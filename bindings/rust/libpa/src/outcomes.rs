@@ -32,14 +32,14 @@ impl Receipts {
         raw
     }
 
-    /// Indices and states of those that are not ok, in order.
-    fn failed(&self) -> impl Iterator<Item = (usize, State)> {
+    /// Those that are not ok, in order.
+    fn failed(&self) -> impl Iterator<Item = sys::pa_outcome> {
         let mut cursor = 0;
         std::iter::from_fn(move || {
             let mut raw = outcome::blank();
             // SAFETY: see `count`.
             let status = unsafe { sys::pa_result_next_failure(self.0, &raw mut cursor, &raw mut raw, std::ptr::null_mut()) };
-            (status == sys::PA_STATUS_OK).then(|| (raw.index as usize, State::from_raw(raw.state)))
+            (status == sys::PA_STATUS_OK).then_some(raw)
         })
     }
 }
@@ -84,7 +84,12 @@ impl<R, E> Outcomes<R, E> {
     /// `result` is a result whose run is over; the value of each item that is ok was written.
     pub(crate) unsafe fn of_values(result: *mut sys::pa_result, values: Vec<MaybeUninit<R>>, failures: &Failures<E>) -> Self {
         let receipts = Receipts(result);
-        let failed = receipts.failed().map(|(i, state)| (i, ItemError::new(state, failures.take(i as u64)))).collect();
+        let failed = receipts.failed().map(|raw| {
+            // SAFETY: libpa has filled it, and the result is there.
+            let cause = unsafe { failures.take_for(&raw) };
+            (raw.index as usize, ItemError::new(State::from_raw(raw.state), cause))
+        });
+        let failed = failed.collect();
         Self { receipts, values, failed }
     }
 
@@ -331,7 +336,8 @@ impl<E> MapError<E> {
 impl<E: fmt::Display> fmt::Display for MapError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.end != End::Completed {
-            let not_done = self.failures.iter().filter(|(_, error)| error.state() != State::Failed).count();
+            let not_done =
+                self.failures.iter().filter(|(_, error)| !matches!(error.state(), State::Failed | State::Crashed)).count();
             write!(f, "{}: {not_done} of {} items were not done", self.end, self.count)?;
             let failed = self.failures.len() - not_done;
             if failed == 0 {

@@ -4,6 +4,7 @@ use crate::error::{BoxError, Error};
 use crate::hooks::{CallbackResult, Hooks};
 use crate::options::Options;
 use crate::outcome::{Key, Outcome};
+use crate::word::Boxed;
 use crate::{Call, IntoSource, Outcomes, Stream};
 
 /// [`Options`], and closures: what belongs to one run.
@@ -32,6 +33,12 @@ pub struct Run<'a, T, R, E> {
 impl<T, R, E> From<Options> for Run<'_, T, R, E> {
     fn from(options: Options) -> Self {
         Self { options, hooks: Hooks::default() }
+    }
+}
+
+impl<'a, T: 'a, R, E> Run<'a, T, R, E> {
+    pub(crate) fn boxed(self) -> Run<'a, Boxed<T>, R, E> {
+        Run { options: self.options, hooks: self.hooks.boxed() }
     }
 }
 

@@ -21,13 +21,16 @@ use crate::work::{run_batch, run_one, run_span};
 
 /// What a stream needs of `Shared`, whatever its items are.
 pub(crate) trait Ledger<E> {
-    fn take_failure(&self, index: u64) -> Option<Cause<E>>;
+    /// # Safety
+    /// libpa has filled the outcome, and its message is still there.
+    unsafe fn take_failure(&self, raw: &sys::pa_outcome) -> Option<Cause<E>>;
     fn take_outside(&self) -> Option<Outside>;
 }
 
 impl<T, R, E> Ledger<E> for Shared<'_, T, R, E> {
-    fn take_failure(&self, index: u64) -> Option<Cause<E>> {
-        self.failures.take(index)
+    unsafe fn take_failure(&self, raw: &sys::pa_outcome) -> Option<Cause<E>> {
+        // SAFETY: the caller says so.
+        unsafe { self.failures.take_for(raw) }
     }
 
     fn take_outside(&self) -> Option<Outside> {
@@ -118,7 +121,8 @@ impl<R, E> Open<'_, R, E> {
             State::Ok => Ok(self.next_value()),
             state => {
                 self.bunch.at += 1;
-                Err(ItemError::new(state, self.ledger.take_failure(raw.index)))
+                // SAFETY: libpa has filled it, and its message is there until the next call.
+                Err(ItemError::new(state, unsafe { self.ledger.take_failure(&raw) }))
             }
         };
         // SAFETY: libpa has filled it, and its key is there until the next call.
@@ -231,10 +235,36 @@ impl<R, E> std::fmt::Debug for Stream<R, E> {
     }
 }
 
-impl<'a, T, R, E> Run<'a, T, R, E> {
+impl<T, R, E> Prepared<'static, T, R, E> {
+    /// # Safety
+    /// All of it is 'static, and `start` is as in `open`.
+    pub(crate) unsafe fn stream<S, F>(
+        self,
+        source: S,
+        function: F,
+        start: impl FnOnce(
+            *mut c_void,
+            *const sys::pa_source,
+            *const sys::pa_options,
+            *mut *mut sys::pa_iter,
+            *mut sys::pa_error,
+        ) -> sys::pa_status,
+    ) -> Result<Stream<R, E>, Error>
+    where
+        S: Iterator<Item = Result<T, BoxError>>,
+        T: 'static,
+        R: Send + 'static,
+        E: Send + 'static,
+    {
+        // SAFETY: the caller says so.
+        Ok(Stream { open: unsafe { self.open(source, function, start)? } })
+    }
+}
+
+impl<'a, T, R, E> Prepared<'a, T, R, E> {
     /// # Safety
     /// What is borrowed for 'b lives until the stream is closed; with `detach` it is 'static. `start` opens a stream of a `Work` with
-    /// this function.
+    /// this function, or of nothing that is in it.
     unsafe fn open<'b, S, F>(
         self,
         source: S,
@@ -254,7 +284,7 @@ impl<'a, T, R, E> Run<'a, T, R, E> {
         R: Send + 'b,
         E: Send + 'b,
     {
-        let Prepared { mut raw, shared, _options, .. } = self.prepare::<Owned>()?;
+        let Self { mut raw, shared, _keep, .. } = self;
         let (mut handle, mut error, mut status) = (std::ptr::null_mut(), error::blank(), 0);
         Owner::new(source, function, shared.clone()).hand_over(&mut raw, |ctx, source, options| {
             status = start(ctx, source, options, &raw mut handle, &raw mut error);
@@ -264,7 +294,9 @@ impl<'a, T, R, E> Run<'a, T, R, E> {
         let bunch = Bunch { first: outcome::blank(), values: std::ptr::null_mut(), count: 0, at: 0 };
         Ok(Open { handle, ledger: shared, bunch, over: false, _values: std::marker::PhantomData })
     }
+}
 
+impl<'a, T, R, E> Run<'a, T, R, E> {
     /// # Safety
     /// As `open`.
     unsafe fn open_items<'b, S, F>(self, source: S, function: F) -> Result<Open<'b, R, E>, Error>
@@ -278,7 +310,7 @@ impl<'a, T, R, E> Run<'a, T, R, E> {
     {
         // SAFETY: the caller says so; these two are for such a Work.
         unsafe {
-            self.open(source, function, |ctx, source, options, handle, error| {
+            self.prepare::<Owned>()?.open(source, function, |ctx, source, options, handle, error| {
                 let (span, one) = (run_span::<T, R, E, F, Owned>, run_one::<T, R, E, F, Owned>);
                 sys::pa_iter_open_loop(Some(span), Some(one), ctx, source, options, handle, error)
             })
@@ -345,11 +377,10 @@ impl<T, R, E> Run<'static, T, R, E> {
     {
         let trampoline = Some(run_batch::<T, R, E, F, Owned> as unsafe extern "C" fn(_, _, _, _, _) -> _);
         // SAFETY: all of it is 'static, and the trampoline is for such a Work.
-        let open = unsafe {
-            self.open(items.into_source(), function, |ctx, source, options, handle, error| {
+        unsafe {
+            self.prepare::<Owned>()?.stream(items.into_source(), function, |ctx, source, options, handle, error| {
                 sys::pa_iter_open_batch(trampoline, ctx, source, options, handle, error)
-            })?
-        };
-        Ok(Stream { open })
+            })
+        }
     }
 }

@@ -40,10 +40,34 @@ pub(crate) unsafe fn take<V>(slot: *const Word) -> V {
     unsafe { if fits::<V>() { slot.cast::<V>().read() } else { *Box::from_raw((*slot).cast::<V>()) } }
 }
 
+/// An item that is never in the word itself, however small it is: what is stored is a pointer to a V.
+#[repr(transparent)]
+pub(crate) struct Boxed<V>(pub(crate) V);
+
+impl<V> Drop for Boxed<V> {
+    fn drop(&mut self) {} // by which it doesn't fit
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::sync::Arc;
+
+    #[test]
+    fn what_is_boxed_is_pointed_to_and_dropped_once() {
+        let counted = Arc::new(());
+        let mut slot: Word = std::ptr::null_mut();
+        // SAFETY: the slot is there, and what is stored is taken once.
+        unsafe {
+            store(&raw mut slot, Boxed(0_u64));
+            assert_eq!(*slot.cast::<u64>(), 0);
+            drop(take::<Boxed<u64>>(&raw const slot));
+            store(&raw mut slot, Boxed(counted.clone()));
+            assert_eq!(Arc::strong_count(&*slot.cast::<Arc<()>>()), 2);
+            drop(take::<Boxed<Arc<()>>>(&raw const slot));
+        }
+        assert_eq!(Arc::strong_count(&counted), 1);
+    }
 
     fn there_and_back<V>(value: V, seen: impl FnOnce(&V)) -> V {
         let mut slot: Word = std::ptr::null_mut();

@@ -353,7 +353,7 @@ fn a_stream_may_move_between_threads_while_it_is_read() {
     let mut stream = Options::new().workers(2).stream(0..10_000_u64, square).unwrap();
     let mut sum = stream.by_ref().take(100).map(|outcome| outcome.unwrap().result.unwrap()).sum::<u64>();
     sum += thread::spawn(move || values(stream).into_iter().sum::<u64>()).join().unwrap();
-    assert_eq!(sum, (0..10_000).map(|x| x * x).sum());
+    assert_eq!(sum, (0..10_000).map(|x| x * x).sum::<u64>());
 }
 
 #[test]
