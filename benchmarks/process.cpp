@@ -257,6 +257,27 @@ pid_t find_worker() {
   return found;
 }
 
+// Short commands, two at a time: each contender is a program that starts them.
+void commands() {
+  const int count = static_cast<int>(items(2'000, 500));
+  char path[] = "/tmp/pa_bench_XXXXXX";
+  const int file = mkstemp(path);
+  require(file >= 0, "mkstemp");
+  FILE* lines = fdopen(file, "w");
+  for (int i = 0; i < count; i++) fprintf(lines, "%d\n", i);
+  fclose(lines);
+  const std::string workers = std::to_string(kWorkers), input = std::string(" < ") + path + " > /dev/null";
+  const auto shell = [&input](const std::string& command) {
+    return timed([&] { require(std::system((command + input).c_str()) == 0, "a command failed"); });
+  };
+  Race race("process_commands");
+  race.add("pa map", [&] { return shell(PA_BENCH_PA " map --workers " + workers + " -- true"); });
+  race.add("xargs -P", [&] { return shell("xargs -n 1 -P " + workers + " true"); });
+  race.add("GNU parallel", [&] { return shell("parallel --will-cite -j " + workers + " true"); });
+  race.run(rounds(5, 2));
+  unlink(path);
+}
+
 void memory(Python& python) {
   const Inputs inputs(2);
   Race race("process_memory", "bytes");
@@ -279,6 +300,7 @@ BENCH_GROUP(process) {
   round_trips(python);
   start_up(python);
   memory(python);
+  commands();
 }
 
 }  // namespace bench

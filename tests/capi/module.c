@@ -8,7 +8,7 @@
 #ifndef VARIANT
 #define VARIANT 0
 #endif
-enum { GOOD, TOO_NEW, TOO_SMALL, NAMELESS, REFUSING, NESTING };
+enum { GOOD, TOO_NEW, TOO_SMALL, NAMELESS, REFUSING, NESTING, TOO_OLD };
 
 static const pa_api* pa;
 
@@ -42,7 +42,7 @@ PA_MODULE("lengths", "1.2", register_tasks)
 PA_MODULE_EXPORT const pa_module_info* pa_module_entry(void);
 PA_MODULE_EXPORT const pa_module_info* pa_module_entry(void) {
   static const pa_module_info info = {VARIANT == TOO_SMALL ? 8 : sizeof(pa_module_info),
-                                      PA_MODULE_ABI + (VARIANT == TOO_NEW),
+                                      PA_MODULE_ABI + (VARIANT == TOO_NEW) - (VARIANT == TOO_OLD),
                                       PA_VERSION_MAJOR * 1000000,
                                       0,
                                       VARIANT == NAMELESS ? "" : "lengths",

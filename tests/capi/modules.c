@@ -17,6 +17,7 @@ TEST(what_is_no_module) {
   refuse("/etc/passwd", PA_STATUS_SYSTEM, "passwd");
   refuse("libm.so.6", PA_STATUS_INVALID, "pa_module_entry");
   refuse(MODULES "/too_new.so", PA_STATUS_INVALID, "too new");
+  refuse(MODULES "/too_old.so", PA_STATUS_INVALID, "too old");
   refuse(MODULES "/too_small.so", PA_STATUS_INVALID, "struct_size");
   refuse(MODULES "/nameless.so", PA_STATUS_INVALID, "name");
   refuse(MODULES "/refusing.so", PA_STATUS_INVALID, "not today");

@@ -1,7 +1,10 @@
 // Values that come from worker processes: of libpa's own codecs, in results, in streams, taken and left.
 #include "tasks.h"
 
+#include <sched.h>
 #include <stdbool.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 
 enum { SIZES = 40 };
 static size_t size_of(uintptr_t number) {
@@ -136,6 +139,25 @@ TEST(values_of_a_stream_are_yours) {
     pa_iter_close(iter);  // the address sanitizer sees what is lost of the others
   }
 }
+
+// As in a container.
+ROLE(live_without_room) {
+  REQUIRE(unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0);
+  REQUIRE(mount("tmpfs", "/dev/shm", "tmpfs", 0, "size=4k") == 0);
+  struct stat shm;
+  REQUIRE(stat("/dev/shm", &shm) == 0);
+  void** items = numbered(SIZES);
+  const pa_options options = processes();
+  pa_result* result = map_checked(make_string, items, SIZES, &options);
+  CHECK_EQ(count_state(result, PA_ITEM_OK), SIZES);
+  pa_result_free(result);
+  struct stat after;
+  REQUIRE(stat("/dev/shm", &after) == 0);
+  CHECK_EQ(after.st_mtim.tv_nsec, shm.st_mtim.tv_nsec);  // nobody has made a file there
+  free(items);
+}
+
+TEST(no_room_in_dev_shm_is_needed) { check_role("live_without_room"); }
 
 TEST(a_detached_map_has_the_values_that_were_there) {
   void** items = numbered(SIZES);
