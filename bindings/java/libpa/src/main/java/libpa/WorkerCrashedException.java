@@ -8,7 +8,10 @@ public final class WorkerCrashedException extends Exception {
 
   private static final int NONE = -1;
 
+  /** Or NONE. */
   private final int signal;
+
+  /** Or NONE. */
   private final int exitCode;
 
   WorkerCrashedException(String message, int signal, int exitCode) {

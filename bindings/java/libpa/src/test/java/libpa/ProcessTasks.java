@@ -110,7 +110,7 @@ public final class ProcessTasks {
         kill();
         return null;
       case "eat":
-        return eat();
+        return eat(words.length == 1 ? Integer.MAX_VALUE : 80); // or 640 MB
       case "overflow":
         return order + obey(order, call);
       case "hang":
@@ -140,9 +140,10 @@ public final class ProcessTasks {
     for (;;) Thread.sleep(1_000);
   }
 
-  private static String eat() {
+  private static String eat(int pieces) {
     final List<long[]> eaten = new ArrayList<>();
-    for (;;) eaten.add(new long[1 << 20]);
+    while (eaten.size() < pieces) eaten.add(new long[1 << 20]);
+    return "eaten";
   }
 
   private static List<Integer> lengths(List<String> items, BatchCall<Integer> call) {
