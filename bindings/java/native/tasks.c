@@ -129,7 +129,25 @@ static void free_run(JNIEnv* env, run* run) {
   drop(run);
 }
 
-static pa_bytes refused;  // stands for an item that its codec did not encode: it fails alone, and not the source
+// Inputs in the program, and in a worker what the function gets.
+typedef struct item {
+  int32_t number;  // of its task, by which Java knows it; only in a worker
+  char is_null;    // one of Java's: what is NULL to libpa would not come with a number
+  size_t size;
+  char data[];
+} item;
+
+static item* new_item(int32_t number, char is_null, const char* data, size_t size) {
+  item* made = counted(malloc(sizeof *made + size));
+  if (!made) return NULL;
+  made->number = number;
+  made->is_null = is_null;
+  made->size = size;
+  memcpy(made->data, data, size);
+  return made;
+}
+
+static item refused;  // stands for an item that its codec did not encode: it fails alone, and not the source
 
 static void release_item(void* ctx, void* item) {
   if (item != &refused) drop(item);
@@ -143,12 +161,10 @@ static int unpack(const char* packed, void** items, size_t* got) {
   for (*got = 0; *got < (size_t)count; ++*got) {
     memcpy(&size, packed, sizeof size);
     packed += sizeof size;
-    void** item = &items[*got];
-    *item = size == PACKED_REFUSED ? &refused : NULL;
-    if (size < 0) continue;
-    *item = counted(pa_bytes_new(packed, (size_t)size));
-    if (!*item) return 0;
-    packed += size;
+    const size_t bytes = size < 0 ? 0 : (size_t)size;
+    items[*got] = size == PACKED_REFUSED ? &refused : new_item(0, size == PACKED_NULL, packed, bytes);
+    if (!items[*got]) return 0;
+    packed += bytes;
   }
   return 1;
 }
@@ -271,8 +287,8 @@ JNIEXPORT jlong JNICALL Java_libpa_NativeTasks_open(JNIEnv* env, jclass type, jo
   options.on_quiescent = quiescent;
   options.quiescent_ctx = made;
   if (starts_workers) options.worker_start = never_started;  // libpa says that it can't be
-  const pa_status status = batch ? pa_iter_open_batch(NULL, made, &source, &options, &iter, error)
-                                 : (pa_iter_open)(NULL, made, &source, &options, &iter, error);
+  const pa_status status = batch ? pa_iter_open_batch(NULL, NULL, &source, &options, &iter, error)
+                                 : (pa_iter_open)(NULL, NULL, &source, &options, &iter, error);
   if (status == PA_STATUS_OK) made = NULL;  // until it is quiescent
 failed:
   free_texts(words);
@@ -343,19 +359,17 @@ static int32_t failed_badly(pa_call* call) {
   return pa_call_fail(call, CODE_ERROR, "java.lang.VirtualMachineError\nthe virtual machine of the worker failed");
 }
 
-// ctx is the number of the task, by which Java knows it: the context's codec makes it in the worker.
-static int32_t run_item(void* ctx, void* item, void** value, pa_call* call) {
+static int32_t run_item(void* ctx, void* object, void** value, pa_call* call) {
   JNIEnv* env = worker.env;
-  const pa_bytes* bytes = item;
-  jbyteArray in = bytes ? to_java(env, bytes->data, bytes->size) : NULL;
-  if (bytes && !in) {
+  const item* item = object;
+  jbyteArray in = item->is_null ? NULL : to_java(env, item->data, item->size);
+  if (!item->is_null && !in) {
     has_thrown(env);
     return failed_badly(call);
   }
   failure = 0;
-  jbyteArray out =
-      (*env)->CallStaticObjectMethod(env, worker.type, worker.item, (jint)(intptr_t)ctx, in, (jlong)pa_call_index(call),
-                                     (jint)pa_call_attempt(call), (jlong)(intptr_t)call);
+  jbyteArray out = (*env)->CallStaticObjectMethod(env, worker.type, worker.item, (jint)item->number, in, (jlong)pa_call_index(call),
+                                                  (jint)pa_call_attempt(call), (jlong)(intptr_t)call);
   int32_t code = has_thrown(env) ? failed_badly(call) : failure;
   if (!code && out && !(*value = counted(to_bytes(env, out)))) code = failed_badly(call);
   (*env)->DeleteLocalRef(env, out);
@@ -369,9 +383,9 @@ static jobjectArray to_arrays(JNIEnv* env, void* const* items, size_t count) {
   jobjectArray all = bytes ? (*env)->NewObjectArray(env, (jsize)count, bytes, NULL) : NULL;
   (*env)->DeleteLocalRef(env, bytes);
   for (size_t i = 0; all && i < count; i++) {
-    const pa_bytes* item = items[i];
-    jbyteArray one = item ? to_java(env, item->data, item->size) : NULL;
-    if (item && !one) {
+    const item* item = items[i];
+    jbyteArray one = item->is_null ? NULL : to_java(env, item->data, item->size);
+    if (!item->is_null && !one) {
       (*env)->DeleteLocalRef(env, all);
       return NULL;
     }
@@ -389,7 +403,7 @@ static int32_t run_batch(void* ctx, void* const* items, size_t count, void** val
     return failed_badly(call);
   }
   jobjectArray out =
-      (*env)->CallStaticObjectMethod(env, worker.type, worker.batch, (jint)(intptr_t)ctx, in, (jlong)pa_call_index(call),
+      (*env)->CallStaticObjectMethod(env, worker.type, worker.batch, ((const item*)items[0])->number, in, (jlong)pa_call_index(call),
                                      (jint)pa_call_attempt(call), (jlong)(intptr_t)call);
   int32_t code = has_thrown(env) || !out ? failed_badly(call) : 0;
   for (size_t i = 0; !code && i < count; i++) {
@@ -428,23 +442,30 @@ JNIEXPORT jlong JNICALL Java_libpa_NativeTasks_remaining(JNIEnv* env, jclass typ
 // ---- in both
 
 static int32_t encode_item(void* ctx, const void* object, pa_buffer* out) {
-  if (object == &refused) return CODE_UNENCODED;
+  const item* item = object;
+  if (item == &refused) return CODE_UNENCODED;
+  if (pa_buffer_append(out, &item->is_null, 1)) return ENOMEM;
+  return pa_buffer_append(out, item->data, item->size) ? ENOMEM : 0;
+}
+
+// All tasks have the same functions. The number of the task comes with each item, and not by the codec of a context: that would make a worker
+// begin anew with each run.
+static int32_t decode_item(void* ctx, const void* data, size_t size, void** object) {
+  const char* bytes = data;
+  if (size < 1) return EBADMSG;
+  return (*object = new_item((int32_t)(intptr_t)ctx, bytes[0], bytes + 1, size - 1)) ? 0 : ENOMEM;
+}
+
+static int32_t encode_value(void* ctx, const void* object, pa_buffer* out) {
   const pa_bytes* bytes = object;
   return pa_buffer_append(out, bytes->data, bytes->size) ? ENOMEM : 0;
 }
 
-static int32_t decode_bytes(void* ctx, const void* data, size_t size, void** object) {
+static int32_t decode_value(void* ctx, const void* data, size_t size, void** object) {
   return (*object = counted(pa_bytes_new(data, size))) ? 0 : ENOMEM;
 }
 
-static void release_bytes(void* ctx, void* object) { drop(object); }
-
-static int32_t encode_nothing(void* ctx, const void* object, pa_buffer* out) { return 0; }
-
-static int32_t decode_number(void* ctx, const void* data, size_t size, void** object) {
-  *object = ctx;
-  return 0;
-}
+static void release_value(void* ctx, void* object) { drop(object); }
 
 // number: from 1.
 JNIEXPORT void JNICALL Java_libpa_NativeTasks_register(JNIEnv* env, jclass type, jbyteArray name, jint number, jboolean batch,
@@ -458,11 +479,10 @@ JNIEXPORT void JNICALL Java_libpa_NativeTasks_register(JNIEnv* env, jclass type,
   pa_task_init(&task, sizeof task);
   if (batch) task.batch_fn = run_batch;
   else task.fn = run_item;
-  const pa_codec bytes = {encode_item, decode_bytes, release_bytes, NULL, {NULL, NULL}};
-  task.item = task.value = bytes;
-  task.context.encode = encode_nothing;
-  task.context.decode = decode_number;
-  task.context.ctx = (void*)(intptr_t)number;
+  const pa_codec item = {encode_item, decode_item, release_item, (void*)(intptr_t)number, {NULL, NULL}};
+  const pa_codec value = {encode_value, decode_value, release_value, NULL, {NULL, NULL}};
+  task.item = item;
+  task.value = value;
   if (pa_task_register(text, &task, error) == PA_STATUS_OK) error->status = PA_STATUS_OK;
   free(text);
 }

@@ -1,6 +1,7 @@
 package libpa;
 
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -116,6 +117,7 @@ public final class ProcessTasks {
       case "hang":
         for (;;) Thread.sleep(1_000);
       case "hang-politely":
+        if (words.length > 1) Files.writeString(Path.of(words[1]), "running");
         while (!call.stopped()) Thread.sleep(1);
         call.checkStopped();
         return null;
