@@ -79,7 +79,9 @@ final class JvmCommand {
 
   /** A worker may have another working directory. An empty entry is the working directory. */
   private static String absolute(String path) {
-    return Stream.of(path.split(File.pathSeparator, -1)).map(entry -> Path.of(entry).toAbsolutePath().toString()).collect(Collectors.joining(File.pathSeparator));
+    return Stream.of(path.split(File.pathSeparator, -1))
+        .map(entry -> Path.of(entry).toAbsolutePath().toString())
+        .collect(Collectors.joining(File.pathSeparator));
   }
 
   private static IllegalArgumentException unknown(String why) {

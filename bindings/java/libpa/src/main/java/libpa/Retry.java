@@ -16,9 +16,8 @@ import libpa.low.palow;
  *
  * <p>By default every {@link Exception} is repeated, checked or not, and no {@link Error}; {@link #on} says otherwise.
  *
- * <p>Of a {@link Task} it is the exceptions of the program that count: a {@link WorkerException} for what was thrown in a worker process, a
- * {@link WorkerCrashedException} for one that died. A {@code WorkerException} for what was an {@code Error} in the worker counts as an
- * {@code Error}.
+ * <p>Of a {@link Task} the exceptions of the program count: a {@link WorkerException} for what was thrown in a worker process, a
+ * {@link WorkerCrashedException} for one that died. A {@code WorkerException} for what was an error there counts as an {@code Error}.
  */
 public final class Retry {
   static final Retry NONE = new Retry(1, Duration.ofSeconds(1), Duration.ofSeconds(60), true, Duration.ofSeconds(600), List.of(Exception.class), null);

@@ -1,7 +1,8 @@
 package libpa;
 
 /**
- * Something other than an item failed, and ended the run: what it threw is the cause. What was done until then is in {@link #results}.
+ * Something other than an item failed, and ended the run: what it threw is the cause, if it threw anything. What was done until then is in
+ * {@link #results}.
  */
 public final class RunFailedException extends RuntimeException {
   private static final long serialVersionUID = 1;

@@ -97,8 +97,8 @@ public final class WorkerProcesses {
   }
 
   /**
-   * How much private memory a worker may have (RLIMIT_DATA). All of its JVM counts, of which the heap is a part: to bound that alone, and to have an
-   * {@link OutOfMemoryError} instead of the end of the JVM, say {@code jvmOptions("-Xmx256m")}.
+   * How much private memory a worker may have (RLIMIT_DATA). All of its JVM counts, of which the heap is a part, and a JVM may end when it gets
+   * no more: to bound the heap alone say {@code jvmOptions("-Xmx256m")}.
    *
    * @param bytes 0, the default: no limit
    * @return others
@@ -220,7 +220,8 @@ public final class WorkerProcesses {
 
   /** As this JVM has decoded what it was given. */
   private static byte[] encode(String word) {
-    if (word.indexOf('\0') >= 0) throw new IllegalArgumentException("options.process: \"" + word.replace('\0', ' ') + "\" contains a character 0");
+    if (word.indexOf('\0') >= 0)
+      throw new IllegalArgumentException("options.process: \"" + word.replace('\0', ' ') + "\" contains a character 0");
     final String charset = System.getProperty("sun.jnu.encoding");
     return word.getBytes(charset == null ? StandardCharsets.UTF_8 : Charset.forName(charset));
   }

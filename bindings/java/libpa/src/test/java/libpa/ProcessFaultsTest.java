@@ -67,7 +67,9 @@ class ProcessFaultsTest {
   void aMemoryLimitIsKept(@TempDir Path directory) {
     final List<String> jvmOptions = new ArrayList<>(List.of(ProcessTasks.jvmOptions()));
     jvmOptions.addAll(List.of("-XX:+UseSerialGC", "-Xms16m", "-Xmx8g")); // the heap alone would let it eat
-    final WorkerProcesses limited = processes().jvmOptions(jvmOptions.toArray(String[]::new)).memoryLimit(512L << 20).directory(directory);
+    final List<String> command = new ArrayList<>(List.of("sh", "-c", "exec \"$0\" \"$@\" >&2")); // standard output is surefire's
+    command.addAll(JvmCommand.of(ProcessTasks.class.getName(), jvmOptions));
+    final WorkerProcesses limited = processes().command(command).memoryLimit(512L << 20).directory(directory);
     assertEquals(ItemState.CRASHED, amongOthers("eat a little", options().processes(limited)).state());
     assertEquals("eaten", amongOthers("eat a little", options().processes(limited.memoryLimit(0))).orThrow());
   }

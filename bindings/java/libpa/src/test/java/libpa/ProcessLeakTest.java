@@ -10,6 +10,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.time.Duration;
+import java.util.Collections;
 import java.util.Iterator;
 import java.util.List;
 import libpa.low.palow;
@@ -26,6 +27,7 @@ class ProcessLeakTest {
     LeakTest.settle();
     final int references = LeakTest.globalReferences();
     trouble(10);
+    assertEquals(Collections.nCopies(20, "1"), OBEY.map(Collections.nCopies(20, "blocks"), options()), "in a worker there is the item that runs");
     assertTrue(Parallel.drain(Duration.ofSeconds(60)));
     LeakTest.settle();
     for (int tries = 0; tries < 1_000 && NativeTasks.liveBlocks() > 0; tries++) { // an abandoned stream is closed by another thread

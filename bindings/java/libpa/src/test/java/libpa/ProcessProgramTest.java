@@ -28,10 +28,13 @@ import org.junit.jupiter.api.io.TempDir;
 class ProcessProgramTest {
   /** A program as a user would write it. */
   public static final class Program {
-    private static final Task<Integer, String> DESCRIBE = Task.register(
-        "describe", Codecs.int32(), Codecs.string(), x -> x + " " + System.getProperty("given") + " " + ProcessHandle.current().pid() + " " + System.getenv("PA_WORKER"));
+    private static final Task<Integer, String> DESCRIBE = Task.register("describe", Codecs.int32(), Codecs.string(), Program::describe);
 
     private Program() {}
+
+    private static String describe(int x) {
+      return x + " " + System.getProperty("given") + " " + ProcessHandle.current().pid() + " " + System.getenv("PA_WORKER");
+    }
 
     /**
      * Prints what came of it.

@@ -23,14 +23,17 @@ public final class ProcessTasks {
     return NativeTasks.isWorker();
   }
 
-  /** Workers that are this class. What a JVM was started with, they have as well; what surefire has set later, they have not. */
+  /**
+   * Workers that are this class. What a JVM was started with, they have as well; what surefire has set later, they have not. Standard output is
+   * surefire's: what their JVMs have to say goes elsewhere.
+   */
   static WorkerProcesses processes() {
     return WorkerProcesses.defaults().mainClass(ProcessTasks.class).jvmOptions(jvmOptions());
   }
 
   static String[] jvmOptions() {
     final Path library = Path.of(System.getProperty("libpa.natives"), "libpa", "native", NativeLibrary.platform(), "libpa_java.so");
-    return new String[] {"-Dlibpa.library=" + library, "-XX:TieredStopAtLevel=1", "-Xmx64m"};
+    return new String[] {"-Dlibpa.library=" + library, "-XX:TieredStopAtLevel=1", "-XX:+DisplayVMOutputToStderr", "-Xmx64m"};
   }
 
   static Options options() {
@@ -126,6 +129,10 @@ public final class ProcessTasks {
       case "interrupt":
         Thread.currentThread().interrupt();
         return "interrupted";
+      case "interrupted":
+        return Boolean.toString(Thread.currentThread().isInterrupted());
+      case "blocks":
+        return Long.toString(NativeTasks.liveBlocks());
       case "environment":
         return System.getenv("PA_TEST") + " " + System.getenv("PA_WORKER");
       case "directory":
