@@ -18,8 +18,8 @@ public final class BatchCall<R> extends Call {
 
   private static final Object OK = new Object();
 
-  BatchCall(Run run) {
-    super(run);
+  BatchCall(Bounds bounds, long itemTimeoutNanos) {
+    super(bounds, itemTimeoutNanos);
   }
 
   /**

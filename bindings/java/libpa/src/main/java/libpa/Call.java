@@ -8,7 +8,8 @@ import java.util.concurrent.CancellationException;
  * One call of a function: which item it is for, and how long it may take. Valid only until the function returns, on its thread.
  */
 public class Call {
-  private final Run run;
+  private final Bounds bounds;
+  private final long itemTimeoutNanos;
   long index;
   int attempt;
   /** On the clock of System.nanoTime; only looked at with an item timeout. */
@@ -16,8 +17,10 @@ public class Call {
   /** Who runs a lease, and holds the job; null otherwise. Others who ask have kept a call that is not theirs any more. */
   Thread thread;
 
-  Call(Run run) {
-    this.run = run;
+  /** itemTimeoutNanos is -1 where there is none, or where it is the bounds' affair. */
+  Call(Bounds bounds, long itemTimeoutNanos) {
+    this.bounds = bounds;
+    this.itemTimeoutNanos = itemTimeoutNanos;
   }
 
   /**
@@ -45,8 +48,7 @@ public class Call {
    * @return true once it is time to give up
    */
   public boolean stopped() {
-    final boolean over = thread == Thread.currentThread() ? run.isOver() : run.isOverOrDropped();
-    return over || late(System.nanoTime());
+    return bounds.isOver(this);
   }
 
   /**
@@ -66,14 +68,16 @@ public class Call {
    */
   public Optional<Duration> remaining() {
     if (stopped()) return Optional.of(Duration.ZERO);
-    final long now = System.nanoTime();
-    long left = run.timeLeft(now);
-    if (run.itemTimeoutNanos >= 0) left = Math.min(left, run.itemTimeoutNanos - (now - started));
+    final long left = bounds.timeLeft(this);
     return left == Long.MAX_VALUE ? Optional.empty() : Optional.of(Duration.ofNanos(Math.max(0, left)));
   }
 
   final boolean late(long now) {
-    return run.itemTimeoutNanos >= 0 && now - started >= run.itemTimeoutNanos;
+    return itemTimeoutNanos >= 0 && now - started >= itemTimeoutNanos;
   }
 
+  /** Of the attempt. */
+  final long timeLeft(long now) {
+    return itemTimeoutNanos < 0 ? Long.MAX_VALUE : itemTimeoutNanos - (now - started);
+  }
 }

@@ -11,6 +11,7 @@ import java.time.Duration;
  *     as well
  * @param error what the function threw in the last attempt, the same object; for an item that timed out, a
  *     {@link java.util.concurrent.TimeoutException}; for one that never failed and was not done, a {@link NotDoneException};
+ *     of a {@link Task} a {@link WorkerException} or a {@link WorkerCrashedException} stands for what stayed in the worker;
  *     {@code null} for {@link ItemState#OK}
  * @param attempts how many attempts were started; 0: it never ran
  * @param duration from the start of the first attempt to the end of the last, waits between them included. Short items that ran

@@ -13,7 +13,9 @@ public enum ItemState {
   /** The run was aborted, or failed, before the item was done. */
   ABORTED,
   /** The run was stopped before the item was done. */
-  CANCELLED;
+  CANCELLED,
+  /** Its worker process died while it ran: see {@link WorkerCrashedException}. Only of a {@link Task}. */
+  CRASHED;
 
   static ItemState of(int code) {
     return switch (code) {
@@ -22,6 +24,7 @@ public enum ItemState {
       case palowConstants.PA_ITEM_TIMED_OUT -> TIMED_OUT;
       case palowConstants.PA_ITEM_ABORTED -> ABORTED;
       case palowConstants.PA_ITEM_CANCELLED -> CANCELLED;
+      case palowConstants.PA_ITEM_CRASHED -> CRASHED;
       default -> throw new IllegalStateException("libpa left an item in the unknown state " + code);
     };
   }

@@ -2,6 +2,7 @@ package libpa;
 
 import java.io.IOException;
 import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -100,9 +101,24 @@ final class NativeLibrary {
   private static Path cache() {
     final String property = System.getProperty("libpa.cache");
     if (property != null) return Path.of(property).toAbsolutePath();
-    final String xdg = System.getenv("XDG_CACHE_HOME");
+    final String xdg = environment("XDG_CACHE_HOME");
     if (xdg != null && Path.of(xdg).isAbsolute()) return Path.of(xdg);
     return Path.of(System.getProperty("user.home"), ".cache").toAbsolutePath();
+  }
+
+  /**
+   * System.getenv makes a copy of the environment, for good: in a worker process that would still hold the variable that made it one, which the
+   * library takes away once it is loaded, and hand it on to what the worker starts.
+   */
+  private static String environment(String name) {
+    try {
+      final String all = new String(Files.readAllBytes(Path.of("/proc/self/environ")), StandardCharsets.UTF_8);
+      final String begin = name + "=";
+      for (String entry : all.split("\0")) if (entry.startsWith(begin)) return entry.substring(begin.length());
+      return null;
+    } catch (IOException notThere) {
+      return System.getenv(name);
+    }
   }
 
   private static String sha256(byte[] bytes) {

@@ -38,6 +38,11 @@ public final class Options {
     this.settings = settings;
   }
 
+  /** A copy. */
+  Settings settings() {
+    return settings.copy();
+  }
+
   private Options with(Consumer<Settings> change) {
     final Settings changed = settings.copy();
     change.accept(changed);
@@ -343,6 +348,16 @@ public final class Options {
     return threads(factory);
   }
 
+  /**
+   * How the worker processes of a {@link Task} are run. Only for tasks.
+   *
+   * @param processes {@code null}, the default: as {@link WorkerProcesses#defaults} says
+   * @return other options
+   */
+  public Options processes(WorkerProcesses processes) {
+    return with(s -> s.processes = processes);
+  }
+
   // ---------------------------------------------------------------- all at once
 
   /**
@@ -530,17 +545,6 @@ public final class Options {
 
   private <R> CompletableFuture<Results<R>> async(Iterable<?> items, Body body) {
     final Prepared<R> prepared = prepare(items, body);
-    final CompletableFuture<Results<R>> future = new CompletableFuture<>();
-    future.whenComplete((results, error) -> {
-      if (future.isCancelled()) prepared.run().stop();
-    });
-    Threads.pool().execute(() -> {
-      try {
-        future.complete(prepared.work().get());
-      } catch (Throwable error) {
-        future.completeExceptionally(error);
-      }
-    });
-    return future;
+    return Threads.inBackground(prepared.run()::stop, prepared.work());
   }
 }

@@ -114,10 +114,19 @@ public final class Parallel {
   }
 
   /**
-   * Ends the idle threads that are kept between runs. They end by themselves after a few seconds.
+   * To be called at the beginning of {@code main}, once all tasks are registered, by a program that runs a {@link Task}: it is its own
+   * worker. In a process that was started to be a worker this serves, and then ends the process by {@link System#exit}, so that shutdown
+   * hooks run; elsewhere it returns at once.
+   */
+  public static void workerMain() {
+    WorkerMain.serveIfWorker();
+  }
+
+  /**
+   * Ends the idle threads that are kept between runs, and idle worker processes. They end by themselves after a few seconds.
    *
    * @param timeout how long to wait for those that are running
-   * @return whether no thread of libpa is left
+   * @return whether no thread of libpa is left, and no worker process
    * @throws InterruptedException if the thread was interrupted
    */
   public static boolean drain(Duration timeout) throws InterruptedException {

@@ -33,10 +33,10 @@ import java.util.stream.StreamSupport;
  * @param <R> the type of the values
  */
 public final class ResultStream<R> implements Iterable<ItemResult<R>>, AutoCloseable {
-  private final StreamRun<R> run;
+  private final Walk<R> run;
   private final Cleaner.Cleanable cleanable;
 
-  ResultStream(StreamRun<R> run) {
+  ResultStream(Walk<R> run) {
     this.run = run;
     // Closing may wait for calls that run, which the thread of a cleaner must not.
     cleanable = Handle.register(this, () -> {
@@ -111,7 +111,7 @@ public final class ResultStream<R> implements Iterable<ItemResult<R>>, AutoClose
    * @return 0 for other streams
    */
   public int batchSize() {
-    return run.batchSize;
+    return run.batchSize();
   }
 
   /** Ends the stream: what is queued never starts, the source is not touched again, calls that are running are waited for: by

@@ -15,6 +15,9 @@ import libpa.low.palow;
  * }</pre>
  *
  * <p>By default every {@link Exception} is repeated, checked or not, and no {@link Error}; {@link #on} says otherwise.
+ *
+ * <p>Of a {@link Task} the exceptions of the program count: a {@link WorkerException} for what was thrown in a worker process, a
+ * {@link WorkerCrashedException} for one that died. A {@code WorkerException} for what was an error there counts as an {@code Error}.
  */
 public final class Retry {
   static final Retry NONE = new Retry(1, Duration.ofSeconds(1), Duration.ofSeconds(60), true, Duration.ofSeconds(600), List.of(Exception.class), null);
@@ -122,7 +125,19 @@ public final class Retry {
 
   /** An item that outran its time is repeated by default, as its error is an exception. */
   boolean allows(Throwable error) {
-    if (types.stream().noneMatch(type -> type.isInstance(error))) return false;
+    return allowsType(error.getClass()) && accepts(error);
+  }
+
+  boolean allowsType(Class<? extends Throwable> type) {
+    return types.stream().anyMatch(allowed -> allowed.isAssignableFrom(type));
+  }
+
+  boolean hasPredicate() {
+    return predicate != null;
+  }
+
+  /** What the predicate says where the types allow it. What it throws, if that is not fatal, is suppressed by the error. */
+  boolean accepts(Throwable error) {
     if (predicate == null) return true;
     try {
       return predicate.test(error);

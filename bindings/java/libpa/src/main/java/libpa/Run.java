@@ -14,7 +14,7 @@ import libpa.low.palowConstants;
  * A job of libpa with its workers, who take leases of it, and its owner, who waits for them. What may run when is the job's affair; here are
  * items, values and errors, and the threads that sleep and wake.
  */
-abstract class Run {
+abstract class Run implements Bounds {
   /** Items that are held together: what one pull has fetched, or all of an array. */
   static final class Slab {
     final long first;
@@ -372,8 +372,16 @@ abstract class Run {
         || (settings.stop != null && settings.stop.requested());
   }
 
-  final long timeLeft(long now) {
-    return hasDeadline ? deadline - now : Long.MAX_VALUE;
+  @Override
+  public final boolean isOver(Call call) {
+    final boolean over = call.thread == Thread.currentThread() ? isOver() : isOverOrDropped();
+    return over || call.late(System.nanoTime());
+  }
+
+  @Override
+  public final long timeLeft(Call call) {
+    final long now = System.nanoTime();
+    return Math.min(hasDeadline ? deadline - now : Long.MAX_VALUE, call.timeLeft(now));
   }
 
   /** Once the job has ended; also after it was dropped. */
@@ -389,7 +397,11 @@ abstract class Run {
   }
 
   final ItemState unrun() {
-    return switch (end()) {
+    return unrun(end());
+  }
+
+  static ItemState unrun(End end) {
+    return switch (end) {
       case TIMED_OUT -> ItemState.TIMED_OUT;
       case CANCELLED -> ItemState.CANCELLED;
       default -> ItemState.ABORTED;
@@ -403,6 +415,6 @@ abstract class Run {
     final Breach breach = this.breach.get();
     if (breach != null) throw new RunFailedException(breach.part(), breach.cause(), results);
     if (end() == End.FAILED)
-      throw new RunFailedException(RunFailedException.Part.MEMORY, null, results);
+      throw new RunFailedException(RunFailedException.Part.MEMORY, (Throwable) null, results);
   }
 }

@@ -1,7 +1,8 @@
 package libpa;
 
 /**
- * Something other than an item failed, and ended the run: what it threw is the cause. What was done until then is in {@link #results}.
+ * Something other than an item failed, and ended the run: what it threw is the cause, if it threw anything. What was done until then is in
+ * {@link #results}.
  */
 public final class RunFailedException extends RuntimeException {
   private static final long serialVersionUID = 1;
@@ -14,8 +15,10 @@ public final class RunFailedException extends RuntimeException {
     KEY("the key function failed"),
     /** {@link Options#onProgress} or {@link Options#onResult}. */
     CALLBACK("a callback failed"),
-    /** {@link Options#workerStart}. */
+    /** {@link Options#workerStart}; or a worker process can't run the task. */
     WORKER_START("a worker could not start"),
+    /** Worker processes: none can be started, or they don't come to serve, or they die one after the other. */
+    WORKERS("the worker processes failed"),
     /** The memory of libpa. */
     MEMORY("libpa has run out of memory");
 
@@ -33,6 +36,13 @@ public final class RunFailedException extends RuntimeException {
 
   RunFailedException(Part part, Throwable cause, Results<?> results) {
     super(cause == null ? part.words : part.words + ": " + Failures.words(cause), cause);
+    this.part = part;
+    this.results = results;
+  }
+
+  /** What libpa itself has found, in its own words. */
+  RunFailedException(Part part, String message, Results<?> results) {
+    super(part.words + ": " + message);
     this.part = part;
     this.results = results;
   }

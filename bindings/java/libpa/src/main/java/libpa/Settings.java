@@ -34,6 +34,8 @@ final class Settings implements Cloneable {
   boolean detach;
   Runnable onQuiescent;
   ThreadFactory threads;
+  /** Null: none were asked for, which is all defaults for a task. */
+  WorkerProcesses processes;
 
   Settings copy() {
     try {
@@ -49,6 +51,10 @@ final class Settings implements Cloneable {
     return workers == 0 ? Runtime.getRuntime().availableProcessors() : workers;
   }
 
+  WorkerProcesses processes() {
+    return processes == null ? WorkerProcesses.defaults() : processes;
+  }
+
   boolean hasCallbacks() {
     return onProgress != null || onResult != null;
   }
@@ -60,19 +66,26 @@ final class Settings implements Cloneable {
    */
   long open(long count, int flags) {
     NativeLibrary.load();
+    if (processes != null) throw new IllegalArgumentException("options.processes is for tasks: a function of this program needs none");
     if (itemTimeout != null && (itemTimeout.isNegative() || itemTimeout.isZero()))
       throw new IllegalArgumentException("options.item_timeout_ns must be > 0, got " + Nanos.of(itemTimeout));
-    if (timeout != null && timeout.isNegative())
-      throw new IllegalArgumentException("options.timeout_ns must be >= 0, got " + Nanos.of(timeout));
-    final Struct options = new Struct(palowConstants.SIZEOF_OPTIONS);
+    final Struct options = write((flags & palowConstants.PA_JOB_BATCH) != 0);
     final Struct.Failure error = new Struct.Failure();
-    write(options.address, (flags & palowConstants.PA_JOB_BATCH) != 0);
     final long job = palow.job_new(options.address, count, flags, error.address);
     Reference.reachabilityFence(options);
     Reference.reachabilityFence(limiter); // the job is an owner of both by now
     Reference.reachabilityFence(stop);
     if (job == 0) error.check(error.status());
     return job;
+  }
+
+  /** A pa_options, but for what differs between those who run items. */
+  Struct write(boolean batch) {
+    if (timeout != null && timeout.isNegative())
+      throw new IllegalArgumentException("options.timeout_ns must be >= 0, got " + Nanos.of(timeout));
+    final Struct options = new Struct(palowConstants.SIZEOF_OPTIONS);
+    write(options.address, batch);
+    return options;
   }
 
   private void write(long at, boolean batch) {

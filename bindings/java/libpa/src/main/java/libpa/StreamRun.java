@@ -16,7 +16,7 @@ import libpa.low.palowConstants;
  * Items that are pulled from an iterator, and outcomes that are handed out one by one, by the thread that asks for them. A map that has
  * somebody to tell of each item, a key function, or calls to leave behind is one of these, too, whose owner collects it.
  */
-final class StreamRun<R> extends Run implements Iterator<ItemResult<R>> {
+final class StreamRun<R> extends Run implements Walk<R> {
   private static final int MOST_AT_ONCE = 1 << 16;
   /** What a call is given is supplied at once, but for batches that linger. */
   private static final int MOST_IN_A_BATCH = 1 << 20;
@@ -178,15 +178,11 @@ final class StreamRun<R> extends Run implements Iterator<ItemResult<R>> {
     return result;
   }
 
-  /** Returns the next outcome, or null when nothing came in time or nothing will come: then {@link #isFinished}. */
-  ItemResult<R> poll(long nanos) {
+  @Override
+  public ItemResult<R> poll(long nanos) {
     final ItemResult<R> result = fetch(nanos);
     next = null;
     return result;
-  }
-
-  boolean isFinished() {
-    return finished;
   }
 
   private ItemResult<R> fetch(long nanos) {
@@ -344,12 +340,19 @@ final class StreamRun<R> extends Run implements Iterator<ItemResult<R>> {
     }
   }
 
-  End endOrNull() {
+  @Override
+  public End endOrNull() {
     return finished ? end() : null;
   }
 
+  @Override
+  public int batchSize() {
+    return batchSize;
+  }
+
   /** Ends the stream at any moment, from any thread. Waits for the calls that are running, unless they are left behind. */
-  void close() {
+  @Override
+  public void close() {
     closing = true;
     if (!finished) stop();
     if (Worker.isWithin(this)) return; // who walks it sees to the rest

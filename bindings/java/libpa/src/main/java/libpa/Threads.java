@@ -3,17 +3,22 @@ package libpa;
 import java.lang.reflect.InvocationTargetException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import java.util.concurrent.SynchronousQueue;
 import java.util.concurrent.ThreadFactory;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Supplier;
+import libpa.low.palowConstants;
 
 /** The threads that run items. */
 final class Threads {
   /** Idle ones end after so long. */
   private static final long IDLE_SECONDS = 5;
+
+  private static final long GLANCE_NANOS = 20_000_000;
 
   private static final AtomicLong number = new AtomicLong();
   /** Those of the pool that may be alive; under its own lock. */
@@ -48,6 +53,22 @@ final class Threads {
     return task -> factory.newThread(task).start();
   }
 
+  /** Completed with what the work returns or throws; cancelling it calls stop. */
+  static <V> CompletableFuture<V> inBackground(Runnable stop, Supplier<V> work) {
+    final CompletableFuture<V> future = new CompletableFuture<>();
+    future.whenComplete((value, error) -> {
+      if (future.isCancelled()) stop.run();
+    });
+    POOL.execute(() -> {
+      try {
+        future.complete(work.get());
+      } catch (Throwable error) {
+        future.completeExceptionally(error);
+      }
+    });
+    return future;
+  }
+
   /** Null where this JVM has no virtual threads: this is compiled for one that has not. */
   static ThreadFactory virtual() {
     return Virtual.FACTORY;
@@ -68,8 +89,24 @@ final class Threads {
     }
   }
 
-  /** Ends the idle threads of the pool. Returns whether none is left. */
+  /** Ends the idle threads of the pool, those of libpa, and idle workers. Returns whether none is left. */
   static boolean drain(long timeoutNanos) throws InterruptedException {
+    final long began = System.nanoTime();
+    return drainPool(timeoutNanos) && drainLibpa(timeoutNanos, began);
+  }
+
+  /** libpa waits in native code, which no interrupt reaches: so it waits a little at a time. */
+  private static boolean drainLibpa(long timeoutNanos, long began) throws InterruptedException {
+    if (!ProcessRun.hasBegun()) return true;
+    for (;;) {
+      if (Thread.interrupted()) throw new InterruptedException();
+      final long left = Math.max(0, timeoutNanos - (System.nanoTime() - began));
+      if (NativeTasks.drain(Math.min(left, GLANCE_NANOS)) == palowConstants.PA_STATUS_OK) return true;
+      if (left == 0) return false;
+    }
+  }
+
+  private static boolean drainPool(long timeoutNanos) throws InterruptedException {
     final long began = System.nanoTime();
     final List<Thread> alive;
     synchronized (made) {

@@ -44,7 +44,7 @@ final class Worker implements Runnable {
   Worker(Run run, boolean isCaller) {
     this.run = run;
     this.isCaller = isCaller;
-    call = run.body.isBatch() ? new BatchCall<>(run) : new Call(run);
+    call = run.body.isBatch() ? new BatchCall<>(run, run.itemTimeoutNanos) : new Call(run, run.itemTimeoutNanos);
   }
 
   @SuppressWarnings("unchecked")

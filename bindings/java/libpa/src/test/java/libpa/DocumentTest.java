@@ -27,6 +27,7 @@ import org.junit.jupiter.api.io.TempDir;
 /** Every example of docs/java.md compiles, runs, and prints what it says. */
 class DocumentTest {
   private static final Pattern EXAMPLE = Pattern.compile("^```java\\n(.*?)^```", Pattern.MULTILINE | Pattern.DOTALL);
+  private static final Pattern PROGRAM = Pattern.compile("^public class (\\w+)", Pattern.MULTILINE);
   private static final Pattern PRINTS = Pattern.compile("// prints: (.*)$", Pattern.MULTILINE);
   private static final List<String> IMPORTS = List.of(
       "java.io.*", "java.time.*", "java.util.*", "java.util.concurrent.*", "java.util.stream.*", "libpa.*");
@@ -40,7 +41,12 @@ class DocumentTest {
     final Matcher matcher = EXAMPLE.matcher(text);
     while (matcher.find()) {
       final String example = matcher.group(1);
-      if (example.contains("public class ")) continue; // a whole program: tools/java.sh runs it as the page says
+      if (example.contains("public class First")) continue; // tools/java.sh runs it as the page says
+      final Matcher program = PROGRAM.matcher(example);
+      if (program.find()) {
+        tests.add(DynamicTest.dynamicTest(program.group(1), () -> assertEquals(printed(example), runProgram(program.group(1), example))));
+        continue;
+      }
       final String name = "Example" + tests.size();
       tests.add(DynamicTest.dynamicTest(example.lines().findFirst().orElseThrow(), () -> assertEquals(printed(example), run(name, example))));
     }
@@ -66,6 +72,23 @@ class DocumentTest {
     return output.toString(StandardCharsets.UTF_8).lines().toList();
   }
 
+  /** In a JVM of its own, which may be run again as a worker. */
+  private static List<String> runProgram(String name, String example) throws Exception {
+    compile(name, example);
+    final Process process = new ProcessBuilder(
+            Path.of(System.getProperty("java.home"), "bin", "java").toString(), "-Dlibpa.cache=" + System.getProperty("libpa.cache"),
+            "-cp", classes + ":" + classPath(), name)
+        .redirectError(ProcessBuilder.Redirect.DISCARD)
+        .start();
+    final List<String> output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8).lines().toList();
+    assertEquals(0, process.waitFor());
+    return output;
+  }
+
+  private static String classPath() {
+    return System.getProperty("surefire.test.class.path", System.getProperty("java.class.path"));
+  }
+
   private static void compile(String name, String source) {
     final JavaFileObject file = new SimpleJavaFileObject(URI.create("string:///" + name + ".java"), JavaFileObject.Kind.SOURCE) {
       @Override
@@ -75,7 +98,7 @@ class DocumentTest {
     };
     final java.io.StringWriter complaints = new java.io.StringWriter();
     final List<String> options =
-        List.of("-d", classes.toString(), "-cp", System.getProperty("surefire.test.class.path", System.getProperty("java.class.path")));
+        List.of("-d", classes.toString(), "-cp", classPath());
     assertTrue(ToolProvider.getSystemJavaCompiler().getTask(complaints, null, null, options, null, List.of(file)).call(), complaints::toString);
   }
 }

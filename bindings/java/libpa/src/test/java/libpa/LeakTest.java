@@ -89,7 +89,7 @@ class LeakTest {
   }
 
   /** Waits until what nobody can reach any more has been dropped. */
-  private static void settle() throws InterruptedException {
+  static void settle() throws InterruptedException {
     for (int tries = 0; tries < 1_000 && palow.live_handles() > 0; tries++) {
       System.gc();
       Thread.sleep(5); // the thread of the cleaner has no event to wait for
@@ -100,7 +100,7 @@ class LeakTest {
     return (int) Thread.getAllStackTraces().keySet().stream().filter(thread -> thread.getName().startsWith("libpa-")).count();
   }
 
-  private static int globalReferences() throws Exception {
+  static int globalReferences() throws Exception {
     final Object[] arguments = {new String[0]};
     final String[] signature = {String[].class.getName()};
     final String dump = (String) ManagementFactory.getPlatformMBeanServer()
