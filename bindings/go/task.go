@@ -36,7 +36,8 @@ type Task[T, R any] struct {
 
 // Register makes a function a task. It is called where a package's variables are initialized, or before [WorkerMain]: in the program
 // and in its workers, which are the same code. Options are its defaults, as with [Bind]; [WorkerStart] and [WorkerStop] among
-// them are called in the workers, before and after the items of a run. [Encoding] chooses the codec.
+// them are called in the workers, before the first item and after the last; a worker that stays for the next run of the task is not
+// started again. [Encoding] chooses the codec.
 //
 // Register panics if the name is taken, or an option is wrong.
 func Register[T, R any](name string, fn func(context.Context, T) (R, error), options ...Option) *Task[T, R] {

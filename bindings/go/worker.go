@@ -28,12 +28,12 @@ type worker[T, R any] struct {
 	start func(context.Context) (context.Context, error)
 	stop  func(context.Context)
 
-	cancel context.CancelCauseFunc // of the run
-	call   call
-	ctx    context.Context // of the calls: &call, or what start made of it
+	call call
+	ctx  context.Context // of the calls: &call, or what start made of it
 
 	mu      sync.Mutex
 	running *palow.Call // that the watch looks at
+	cancel  context.CancelCauseFunc
 	watched bool
 }
 
@@ -43,9 +43,7 @@ func (w *worker[T, R]) Start() (code int32) {
 		w.watched = true
 		go w.watch()
 	}
-	run, cancel := context.WithCancelCause(context.Background())
-	w.cancel = cancel
-	w.call = call{Context: run, index: -1}
+	w.call = call{Context: context.Background(), index: -1}
 	w.ctx = &w.call
 	if w.start == nil {
 		return 0
@@ -63,7 +61,7 @@ func (w *worker[T, R]) Start() (code int32) {
 	return 0
 }
 
-// watch cancels the context of the run when that is over.
+// watch cancels the context of the call when the run is over.
 func (w *worker[T, R]) watch() {
 	for range time.Tick(glance) {
 		w.mu.Lock()
@@ -74,9 +72,9 @@ func (w *worker[T, R]) watch() {
 	}
 }
 
-func (w *worker[T, R]) show(call *palow.Call) {
+func (w *worker[T, R]) show(call *palow.Call, cancel context.CancelCauseFunc) {
 	w.mu.Lock()
-	w.running = call
+	w.running, w.cancel = call, cancel
 	w.mu.Unlock()
 }
 
@@ -88,7 +86,6 @@ func (w *worker[T, R]) Stop() {
 			return nil
 		})
 	}
-	w.cancel(nil)
 }
 
 // guard is attempt for a function that C has called: where it ends the goroutine, C has nowhere to go, and the process must end.
@@ -110,15 +107,17 @@ const goexitStatus = 0x7d
 // Call is for libpa.
 func (w *worker[T, R]) Call(c *palow.Call) int32 {
 	w.call.index, w.call.attempt = c.Index(), c.Attempt()
-	ctx, release := w.ctx, func() {}
+	ctx, cancel := context.WithCancelCause(w.ctx)
+	defer cancel(nil)
 	if left := c.RemainingNs(); left >= 0 {
-		ctx, release = context.WithTimeoutCause(ctx, time.Duration(left), ErrItemTimedOut)
+		timed, release := context.WithTimeoutCause(ctx, time.Duration(left), ErrItemTimedOut)
+		defer release()
+		ctx = timed
 	}
-	defer release()
-	w.show(c)
+	w.show(c, cancel)
 	r := reply[T, R]{worker: w, low: c}
 	err := guard(func() error { return r.run(ctx) })
-	w.show(nil)
+	w.show(nil, nil)
 	return r.settle(err)
 }
 

@@ -59,15 +59,15 @@ pa_status find(const Work& work, const Settings& settings, const Task*& task, pa
 }
 
 pa_status read_context(void* ctx, Workforce& workforce, pa_error* error) {
-  static std::atomic<uint64_t> runs{0};
   if (!ctx) return PA_STATUS_OK;
   const pa_codec& codec = workforce.task.context;
   if (!codec.encode)
     return PA_INVALID(error, "ctx must be NULL, as the task \"%.60s\" has no codec for it (task.context)",
                       workforce.task.name.c_str());
-  if (const int32_t code = encode_to(codec, ctx, workforce.context))
+  std::string bytes;
+  if (const int32_t code = encode_to(codec, ctx, bytes))
     return PA_INVALID(error, "ctx could not be encoded (code %d)", code);
-  workforce.run = ++runs;
+  workforce.context = std::move(bytes);
   return PA_STATUS_OK;
 }
 

@@ -102,7 +102,7 @@ int32_t code_of(const Death& death) noexcept {
 
 // The task was begun in this worker, with this context.
 bool Remote::is_begun() const noexcept {
-  return child_->begun_task == workforce_.task.name && child_->begun_run == workforce_.run;
+  return child_->begun_task == workforce_.task.name && child_->begun_context == workforce_.context;
 }
 
 bool Remote::is_ready() noexcept {
@@ -197,7 +197,7 @@ bool Remote::begin(bool& lost) {
   };
   const auto write_null = [&] { return records.open() && records.close(RecordHead::null, 0); };
   const bool room = write(workforce_.task.name) && write(workforce_.task.module) &&
-                    (workforce_.run ? write(workforce_.context) : write_null());
+                    (workforce_.context ? write(*workforce_.context) : write_null());
   if (!room) throw std::bad_alloc();
   Request request;
   request.op = Op::begin;
@@ -217,7 +217,7 @@ bool Remote::begin(bool& lost) {
   const RemoteAnswer answer = next();
   if (answer.kind == RemoteAnswer::value) {
     child_->begun_task = workforce_.task.name;
-    child_->begun_run = workforce_.run;
+    child_->begun_context = workforce_.context;
     return true;
   }
   if (answer.kind == RemoteAnswer::garbage)

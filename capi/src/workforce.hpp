@@ -26,8 +26,7 @@ class Workforce {
   const bool batch;
   const pa_process options;  // its pointers are not looked at any more
   const process::Kind kind;
-  std::string context;
-  uint64_t run = 0;  // names the context; 0: there is none
+  std::optional<std::string> context;
 
   // The item has cost a worker: may it cost another one?
   bool may_crash_again(uint64_t index) noexcept;

@@ -72,7 +72,7 @@ class Child {
 
   // ---- what the last requests have told it
   std::string begun_task;
-  uint64_t begun_run = 0;  // 0: the task was begun without a context
+  std::optional<std::string> begun_context;
   uint64_t items_run = 0;
 
  private:

@@ -88,15 +88,17 @@ TEST(worker_start_of_the_task_can_refuse) {
 }
 
 TEST(each_worker_is_started_and_stopped_once_for_a_context) {
-  char path[] = "/tmp/libpa-test-XXXXXX", seen[8] = "";
+  char path[] = "/tmp/libpa-test-XXXXXX", other[sizeof path + 1], seen[8] = "";
   const int file = mkstemp(path);
+  snprintf(other, sizeof other, "/%s", path);
+  char* const contexts[] = {path, path, other};
   void** items = numbered(100);
   pa_options options = processes();
   options.workers = 1;
   pa_error error;
-  for (int round = 0; round < 2; round++) {  // another context each time: it is encoded anew
+  for (int round = 0; round < 3; round++) {  // the second map finds what the first has started
     pa_result* result = NULL;
-    REQUIRE_STATUS(pa_map(add, path, items, 100, &options, &result, &error), PA_STATUS_OK, &error);
+    REQUIRE_STATUS(pa_map(add, contexts[round], items, 100, &options, &result, &error), PA_STATUS_OK, &error);
     CHECK(pa_result_ok(result));
     pa_result_free(result);
   }

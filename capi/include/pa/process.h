@@ -103,10 +103,11 @@ typedef struct pa_task {
   pa_codec item;        /* both functions needed, release if decode allocates */
   pa_codec value;       /* or all NULL: the function stores no values */
   /* The ctx of a map: encoded once for each map, decoded once in each worker that takes part, and handed to the functions
-   * there. Without this codec the ctx of a map must be NULL. */
+   * there; a worker that has it from an earlier map, of the same bytes, keeps it. Without this codec the ctx of a map must be
+   * NULL. */
   pa_codec context;
   /* Called in a worker before its first item, and after its last, with the decoded context: for connections and other state of a
-   * process. When a map with another context follows, the one after the other. A worker_start that returns non-zero ends
+   * process. When a map of another task, or with another context, follows, the one after the other. A worker_start that returns non-zero ends
    * the map with PA_END_FAILED and PA_STATUS_WORKER_START; worker_stop is then not called. Nor is it when a worker dies. */
   int32_t (*worker_start)(void *ctx);
   void (*worker_stop)(void *ctx);

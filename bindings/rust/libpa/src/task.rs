@@ -92,14 +92,15 @@ impl<T: 'static, R: 'static, E: Display + 'static> NewTask<T, R, E> {
         self
     }
 
-    /// Called in each worker before its first item of a run: for connections and other state of a process. If it returns an error or
+    /// Called in each worker before its first item: for connections and other state of a process. A worker that stays for the next run
+    /// of the task is not started again; one that runs another task in between is. If it returns an error or
     /// panics, the run ends with [`ErrorKind::WorkerStart`], and the text of the error is on the worker's standard error.
     pub fn worker_start<C: CallbackResult>(mut self, start: impl Fn() -> C + Send + Sync + 'static) -> Self {
         self.hooks.worker_start = Some(Box::new(move || start().into_result()));
         self
     }
 
-    /// Called in each worker after its last item of a run, if `worker_start` succeeded there; not when the worker dies.
+    /// Called in each worker after its last item, if `worker_start` succeeded there; not when the worker dies.
     pub fn worker_stop(mut self, stop: impl Fn() + Send + Sync + 'static) -> Self {
         self.hooks.worker_stop = Some(Box::new(stop));
         self
