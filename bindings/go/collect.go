@@ -1,9 +1,7 @@
 package pa
 
 import (
-	"cmp"
 	"context"
-	"slices"
 	"time"
 
 	"example.com/libpa/pa/internal/palow"
@@ -25,6 +23,7 @@ func (m *mapper[T, R]) collect(ctx context.Context, source Source[T], c *config)
 		return nil, err
 	}
 	defer feed.end()
+	m.collects = true
 	k := &collector[T, R]{mapper: m, total: m.totalOf(source)}
 	k.grow(min(uint64(source.hint), believed))
 	for feed.next() {
@@ -41,7 +40,6 @@ func (m *mapper[T, R]) collect(ctx context.Context, source Source[T], c *config)
 		k.keep(chunk.First, chunk.Count, false)
 	})
 	k.results.end, k.results.cause = m.ending() // again: a callback may have failed
-	k.fillGaps()
 	k.pad(source)
 	k.results.batchSize = int(m.batchSize.Load())
 	k.results.add(nil, k.spans)
@@ -53,7 +51,7 @@ const believed = 1 << 16
 
 // wasDone: items that a stream had done, but its consumer did not come for.
 func wasDone(chunk *palow.Chunk) bool {
-	return State(chunk.State) == OK || State(chunk.State) == Failed || State(chunk.State) == TimedOut && chunk.DurationNs > 0
+	return State(chunk.State) == OK || State(chunk.State) == Failed || State(chunk.State) == Crashed || State(chunk.State) == TimedOut && chunk.DurationNs > 0
 }
 
 // totalOf says how many items there are, as far as that is known.
@@ -152,39 +150,6 @@ func (k *collector[T, R]) pad(source Source[T]) {
 	if missing := want - k.known; missing > 0 {
 		state := stateAfter(k.results.end)
 		k.spans = append(k.spans, span{k.known, missing, receipt{state: state, err: k.notDoneError(state, nil)}})
-	}
-}
-
-// fillGaps adds items that were admitted and not done, where libpa does not name them: those of worker processes.
-func (k *collector[T, R]) fillGaps() {
-	if k.task == nil || k.results.end == EndCompleted {
-		return
-	}
-	slices.SortFunc(k.spans, func(a, b span) int { return cmp.Compare(a.first, b.first) })
-	known, at := k.spans, uint64(0)
-	for i := range known {
-		k.fillGap(at, known[i].first)
-		at = known[i].first + known[i].count
-	}
-	k.fillGap(at, k.store.admitted.Load())
-}
-
-func (k *collector[T, R]) fillGap(first, end uint64) {
-	if first >= end {
-		return
-	}
-	k.keep(first, end-first, false)
-	state := stateAfter(k.results.end)
-	for at := first; at < end; at++ {
-		last := k.failures.take(at)
-		if at > first && last.attempts == 0 {
-			if s := &k.spans[len(k.spans)-1]; s.attempts == 0 {
-				s.count++
-				continue
-			}
-		}
-		own := receipt{state: state, attempts: last.attempts, err: k.notDoneError(state, last.err)}
-		k.spans = append(k.spans, span{at, 1, own})
 	}
 }
 

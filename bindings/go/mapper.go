@@ -25,6 +25,7 @@ type mapper[T, R any] struct {
 	// Otherwise.
 	store *store[T, R]
 
+	collects  bool          // each item is to have an outcome, also where none is handed out
 	batchSize atomic.Uint64 // the largest so far
 
 	done int  // items that callbacks were told of

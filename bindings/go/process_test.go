@@ -58,6 +58,14 @@ var orders = pa.Register("orders", func(ctx context.Context, order string) (stri
 		os.Exit(status)
 	case "hang":
 		select {}
+	case "sleep-and-say":
+		time.Sleep(10 * time.Millisecond)
+		return rest, nil
+	case "nil-error":
+		var none *typedError
+		return "", none
+	case "batch-error":
+		return "a value", pa.BatchError{7: errors.New("of another call")}
 	case "until-stopped":
 		<-ctx.Done()
 		return "", ctx.Err()
@@ -68,6 +76,10 @@ var orders = pa.Register("orders", func(ctx context.Context, order string) (stri
 	}
 	return "", errors.New("what is " + order)
 })
+
+type typedError struct{ text string }
+
+func (e *typedError) Error() string { return e.text }
 
 func obey(t *testing.T, items []string, options ...pa.Option) *pa.Results[string] {
 	t.Helper()
@@ -365,6 +377,42 @@ func TestEndsOfWorkerProcesses(t *testing.T) {
 		is(t, err, pa.ErrCallback)
 		is(t, err, mine)
 	})
+}
+
+func TestWhatIsRunningWhenTooManyHaveFailedKeepsItsValue(t *testing.T) {
+	for range 5 {
+		results := obey(t, []string{"fail a", "sleep-and-say b", "echo c"}, pa.MaxErrors(1), pa.Workers(2), pa.BatchSize(2))
+		equal(t, "end", results.End(), pa.EndAborted)
+		if b := results.At(1); b.Attempts() > 0 { // it had begun
+			equal(t, "value", b.Value, "b")
+		} else {
+			is(t, b.Err(), pa.ErrAborted)
+		}
+	}
+}
+
+func TestItemsThatGaveUpHaveTheirAttempt(t *testing.T) {
+	results := obey(t, []string{"until-stopped", "until-stopped"}, pa.Timeout(300*time.Millisecond))
+	equal(t, "end", results.End(), pa.EndTimedOut)
+	for i := range 2 {
+		equal(t, "state", results.At(i).State(), pa.TimedOut)
+		is(t, results.At(i).Err(), pa.ErrTimedOut)
+	}
+	equal(t, "attempts", results.At(0).Attempts() <= 1, true)
+}
+
+func TestAnErrorThatCanNotBeReadIsItsItems(t *testing.T) {
+	results := obey(t, []string{"nil-error", "batch-error", "echo a"})
+	equal(t, "failed", results.Failed(), 2)
+	equal(t, "state", results.At(0).State(), pa.Failed)
+	equal(t, "state", results.At(1).State(), pa.Failed)
+}
+
+func TestDrainEndsWorkers(t *testing.T) {
+	first := obey(t, []string{"pid"}).Values()[0]
+	pa.Drain()
+	pid, _ := strconv.Atoi(first)
+	equal(t, "is gone", syscall.Kill(pid, 0) != nil, true)
 }
 
 func TestAnItemWithAttemptsLeftWhenWorkersAreStoppedKeepsItsLastError(t *testing.T) {

@@ -14,8 +14,9 @@ import (
 type staffed struct {
 	*run
 	stream *palow.Stream
-	halt   *Stop        // ends it; the caller's own Stop may be shared
-	ended  atomic.Int32 // an End
+	halt   *Stop         // ends it; the caller's own Stop may be shared
+	ended  atomic.Int32  // an End
+	left   []palow.Chunk // what was not handed out
 }
 
 func (s *staffed) stop() { s.halt.Request() }
@@ -35,7 +36,13 @@ func (s *staffed) poll(progress *palow.Progress) {
 
 func (s *staffed) end() End { return End(s.ended.Load()) }
 
-func (s *staffed) drain(*palow.Chunk) int32 { return statusDone } // it does not say what was not done
+func (s *staffed) drain(chunk *palow.Chunk) int32 {
+	if len(s.left) == 0 {
+		return statusDone
+	}
+	*chunk, s.left = s.left[0], s.left[1:]
+	return statusOK
+}
 
 func (s *staffed) free() { s.stream.Free() }
 
@@ -145,7 +152,7 @@ func (p *processes[T, R]) encodeNext(most int) pulled {
 			code := int32(0)
 			if err != nil {
 				code = codeCodec
-				p.failures.put(at+uint64(i), failedAttempt{err: fmt.Errorf("the item could not be encoded: %w", err)})
+				p.failures.put(at+uint64(i), failedAttempt{err: fmt.Errorf("the item could not be encoded: %w", err), ofCodec: true})
 			}
 			items = append(items, encoded{data, code})
 		}
@@ -157,10 +164,11 @@ func (p *processes[T, R]) encodeNext(most int) pulled {
 
 // Judge is for libpa.
 func (p *processes[T, R]) Judge(index uint64, state, code int32, attempts int, message string) bool {
-	if attempts >= int(p.low.Retry.Attempts) {
-		return true // libpa counts them
+	if attempts >= int(p.low.Retry.Attempts) || code == palow.CodeStopped && State(state) == Failed {
+		return true // libpa counts them, and knows that this one gave up
 	}
-	err := errorOf(state, code, message, p.failures.take(index).err)
+	before := p.failures.take(index)
+	err := errorOf(state, code, message, before)
 	worth := true
 	var panicked *PanicError
 	if p.retryIf == nil {
@@ -168,7 +176,7 @@ func (p *processes[T, R]) Judge(index uint64, state, code int32, attempts int, m
 	} else if failed := apart(func() { worth = p.retryIf(err) }); failed != nil {
 		err, worth = errors.Join(err, failed), false
 	}
-	p.failures.put(index, failedAttempt{err: err, attempts: attempts})
+	p.failures.put(index, failedAttempt{err: err, attempts: attempts, ofCodec: before.ofCodec})
 	return worth
 }
 
@@ -192,8 +200,8 @@ func apart(function func()) (failure error) {
 // Quiescent is for libpa.
 func (p *processes[T, R]) Quiescent() { close(p.quiet) }
 
-// errorOf is what the outcome of an attempt says. own is the error of an item that could not be encoded.
-func errorOf(state, code int32, message string, own error) error {
+// errorOf is what the outcome of an attempt says. known is what was known of the item.
+func errorOf(state, code int32, message string, known failedAttempt) error {
 	switch {
 	case State(state) == Crashed:
 		return crashError(code, message)
@@ -201,8 +209,8 @@ func errorOf(state, code int32, message string, own error) error {
 		return ErrItemTimedOut
 	case State(state) == TimedOut:
 		return &because{ErrItemTimedOut, remoteError(code, message)}
-	case code == codeCodec && own != nil:
-		return own
+	case code == codeCodec && known.ofCodec:
+		return known.err
 	}
 	return remoteError(code, message)
 }
@@ -241,15 +249,9 @@ func (p *processes[T, R]) next() bool {
 	chunk.Count = 1
 	switch {
 	case State(from.State) != OK:
-		known := p.failures.take(from.First)
-		if known.attempts != int(from.Attempts) { // else it was judged
-			known.err = errorOf(from.State, from.Code, p.crew.stream.Message(), known.err)
-		}
-		p.failures.put(from.First, known)
+		p.noteError()
 	case p.broken != nil:
-		chunk.State = int32(Failed)
-		p.failures.put(chunk.First, failedAttempt{err: fmt.Errorf("the value could not be decoded: %w", p.broken)})
-		p.broken = nil
+		p.noteBroken(chunk)
 	default:
 		if chunk.Count = p.decode(chunk.First, p.count-p.at); chunk.Count == 0 {
 			return p.next() // the first of them could not be decoded
@@ -257,6 +259,49 @@ func (p *processes[T, R]) next() bool {
 	}
 	p.at += chunk.Count
 	return true
+}
+
+// noteError keeps why the item of the stream's chunk failed.
+func (p *processes[T, R]) noteError() {
+	from := p.crew.stream.Chunk
+	known := p.failures.take(from.First)
+	if known.attempts != int(from.Attempts) { // else it was judged
+		known.err = errorOf(from.State, from.Code, p.crew.stream.Message(), known)
+	}
+	p.failures.put(from.First, known)
+}
+
+// noteBroken makes a failure of an item whose value could not be decoded.
+func (p *processes[T, R]) noteBroken(chunk *palow.Chunk) {
+	chunk.State = int32(Failed)
+	p.failures.put(chunk.First, failedAttempt{err: fmt.Errorf("the value could not be decoded: %w", p.broken)})
+	p.broken = nil
+}
+
+// drainStream keeps what became of the items that were not handed out: some were done.
+func (p *processes[T, R]) drainStream() {
+	for p.crew.stream.Drain() == statusOK {
+		chunk := *p.crew.stream.Chunk
+		switch {
+		case State(chunk.State) == OK:
+			_, values := p.store.segment(chunk.First, 1)
+			values[0] = *new(R)
+			if p.broken = decode(p.task.codec, p.crew.stream.TakeDrained(), &values[0]); p.broken != nil {
+				values[0] = *new(R)
+				p.noteBroken(&chunk)
+			}
+		case State(chunk.State) == Failed || State(chunk.State) == Crashed || p.outranItsTime(&chunk):
+			p.noteError()
+		default:
+			chunk.DurationNs = 0 // it was not done
+		}
+		p.crew.left = append(p.crew.left, chunk)
+	}
+}
+
+// outranItsTime: where the run itself has timed out, that is taken for the reason.
+func (p *processes[T, R]) outranItsTime(chunk *palow.Chunk) bool {
+	return State(chunk.State) == TimedOut && p.crew.end() != EndTimedOut
 }
 
 // fetch waits for what is done next.
@@ -306,6 +351,9 @@ func (p *processes[T, R]) decode(first, count uint64) (done uint64) {
 }
 
 func (p *processes[T, R]) conclude() {
+	if p.collects {
+		p.drainStream()
+	}
 	if p.detach {
 		return
 	}
@@ -318,18 +366,28 @@ func (p *processes[T, R]) conclude() {
 // close waits until libpa calls nothing any more.
 func (p *processes[T, R]) close() {
 	if !p.closed {
-		p.closed = true
-		p.crew.stream.Close()
+		p.leaveStream()
 		<-p.quiet
 		close(p.asks)
 	}
 }
 
+// leaveStream frees the values that nobody came for.
+func (p *processes[T, R]) leaveStream() {
+	p.closed = true
+	if p.broken != nil {
+		p.at++ // that one was taken
+	}
+	for ; p.at < p.count && State(p.crew.stream.State) == OK; p.at++ {
+		p.crew.stream.TakeValue(int(p.at))
+	}
+	p.crew.stream.Close()
+}
+
 func (p *processes[T, R]) end() {
 	p.cancel(ErrCancelled)
 	if p.detach && !p.closed {
-		p.closed = true
-		p.crew.stream.Close()
+		p.leaveStream()
 		go func() {
 			<-p.quiet
 			close(p.asks)

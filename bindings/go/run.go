@@ -401,6 +401,7 @@ type failedAttempt struct {
 	err      error
 	since    int64 // when the first attempt started
 	attempts int   // of an item that a worker process ran
+	ofCodec  bool  // such an item could not be encoded
 }
 
 func (f *failures) put(index uint64, attempt failedAttempt) (before failedAttempt, had bool) {

@@ -3,8 +3,10 @@ package pa
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"os"
 	"sync/atomic"
 	"syscall"
@@ -84,6 +86,10 @@ func (t *Task[T, R]) Call(ctx context.Context, item T) (R, error) {
 		return t.function(ctx, item)
 	}
 	values, err := t.batch(ctx, []T{item})
+	var single BatchError
+	if errors.As(err, &single) && len(values) == 1 {
+		err = single[0]
+	}
 	if err != nil || len(values) != 1 {
 		var none R
 		return none, cmp.Or(err, wrongNumber(len(values), 1))
@@ -128,13 +134,13 @@ func (m *mapper[T, R]) staff(c *config) error {
 		c.workerStart, c.workerStop = m.task.worker.start, m.task.worker.stop
 		m.task = nil
 		return nil
-	case !askedToBeWorker.Load():
-		return invalid("the program must call WorkerMain at the beginning of main, to be run again as a worker")
+	case !askedToBeWorker.Load() && (c.process == nil || c.process.Command == nil):
+		return invalid("the program must call WorkerMain at the beginning of main, to be run again as a worker; or set Process.Command")
 	}
 	if c.process == nil {
 		c.process = &Process{}
 	}
-	c.atLeast("process.crash_attempts", c.process.CrashAttempts, 0)
+	c.within("process.crash_attempts", c.process.CrashAttempts, 0, math.MaxUint32)
 	c.atLeast("process.max_items", c.process.MaxItems, 0)
 	c.atLeast("process.memory_limit", c.process.MemoryLimit, 0)
 	c.atLeast("process.max_crashes", c.process.MaxCrashes, 0)
@@ -160,6 +166,10 @@ func WorkerMain() {
 	}
 	os.Exit(0)
 }
+
+// Drain ends worker processes that wait for the next run, and threads of libpa: [WorkerStop] of a task is called then, or when the worker
+// has waited for ten seconds. A program that ends without it ends its workers at once.
+func Drain() { palow.Drain() }
 
 // A WorkerError is the error of an item whose function failed in a worker process: of what it returned, only the text comes from there.
 type WorkerError struct{ Message string }

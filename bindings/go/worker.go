@@ -56,6 +56,7 @@ func (w *worker[T, R]) Start() (code int32) {
 		return err
 	})
 	if err != nil {
+		fmt.Fprintln(os.Stderr, "pa: worker_start failed:", err) // to the program only a code goes
 		return codeError
 	}
 	return 0
@@ -102,15 +103,15 @@ func guard(function func() error) error {
 }
 
 // goexitStatus is that of a worker whose function ended its goroutine: C, which called it, has nowhere to return to.
-const goexitStatus = 0x7d
+const goexitStatus = 0xa7
 
 // Call is for libpa.
 func (w *worker[T, R]) Call(c *palow.Call) int32 {
 	w.call.index, w.call.attempt = c.Index(), c.Attempt()
 	ctx, cancel := context.WithCancelCause(w.ctx)
 	defer cancel(nil)
-	if left := c.RemainingNs(); left >= 0 {
-		timed, release := context.WithTimeoutCause(ctx, time.Duration(left), ErrItemTimedOut)
+	if left := c.RemainingNs(); left >= 0 { // of the run or of the attempt: libpa says which
+		timed, release := context.WithTimeout(ctx, time.Duration(left))
 		defer release()
 		ctx = timed
 	}
@@ -118,16 +119,32 @@ func (w *worker[T, R]) Call(c *palow.Call) int32 {
 	r := reply[T, R]{worker: w, low: c}
 	err := guard(func() error { return r.run(ctx) })
 	w.show(nil, nil)
-	return r.settle(err)
+	r.isOver = c.RemainingNs() == 0
+	// Methods of errors are the user's code, too: what they do must not reach C.
+	if trouble := guard(func() error { r.judge(err); return nil }); trouble != nil {
+		r.verdicts, r.whole = nil, &refusal{codePanic, fmt.Sprint("the error could not be read: ", trouble)}
+	}
+	return r.settle()
 }
 
 // A reply is what becomes of one call.
 type reply[T, R any] struct {
 	*worker[T, R]
 	low    *palow.Call
+	isOver bool       // the call had to end
 	values [][]byte   // encoded; nil for those that failed
 	single BatchError // those
 	codes  map[int]int32
+
+	verdicts map[int]refusal
+	whole    *refusal // of the whole call
+	wait     int64    // what a server asked for; -1: nothing
+}
+
+// A refusal is what libpa is told of an error.
+type refusal struct {
+	code    int32
+	message string
 }
 
 // run decodes, calls the function and encodes, all of which is the user's code.
@@ -148,7 +165,7 @@ func (r *reply[T, R]) run(ctx context.Context) error {
 	}
 	values, err := r.ask(ctx, items)
 	var single BatchError
-	if errors.As(err, &single) && len(values) == len(items) {
+	if r.batch != nil && errors.As(err, &single) && len(values) == len(items) {
 		err = nil
 	}
 	if err == nil && len(values) != len(items) {
@@ -184,17 +201,45 @@ func (r *reply[T, R]) fail(position int, code int32, err error) {
 	r.single[position], r.codes[position] = err, code
 }
 
-// settle tells libpa. err is that of the whole call.
-func (r *reply[T, R]) settle(err error) int32 {
+// judge asks errors what they are. err is that of the whole call.
+func (r *reply[T, R]) judge(err error) {
+	r.wait = -1
 	if err != nil {
-		return r.refuse(err)
+		whole := r.refusalOf(err, codeError)
+		r.whole = &whole
+		return
 	}
+	r.verdicts = make(map[int]refusal, len(r.single))
 	for i, err := range r.single {
-		r.heed(err)
+		r.verdicts[i] = r.refusalOf(err, r.codes[i])
+	}
+}
+
+func (r *reply[T, R]) refusalOf(err error, code int32) refusal {
+	if r.isOver && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
+		return refusal{palow.CodeStopped, ""}
+	}
+	r.wait = max(r.wait, serverWait(err))
+	var panicked *PanicError
+	if errors.As(err, &panicked) {
+		return refusal{codePanic, fmt.Sprint(panicked.Value)}
+	}
+	return refusal{code, err.Error()}
+}
+
+// settle tells libpa.
+func (r *reply[T, R]) settle() int32 {
+	if r.wait >= 0 {
+		r.low.RetryAfter(r.wait)
+	}
+	if r.whole != nil {
+		return r.low.Fail(r.whole.code, r.whole.message)
+	}
+	for i, verdict := range r.verdicts {
 		if r.batch == nil {
-			return r.low.Fail(r.codes[i], err.Error())
+			return r.low.Fail(verdict.code, verdict.message)
 		}
-		r.low.FailAt(i, r.codes[i], err.Error())
+		r.low.FailAt(i, verdict.code, verdict.message)
 	}
 	for i, value := range r.values {
 		if r.single[i] == nil && !r.low.SetValue(i, value) {
@@ -202,23 +247,4 @@ func (r *reply[T, R]) settle(err error) int32 {
 		}
 	}
 	return 0
-}
-
-// refuse is for an error of the whole call.
-func (r *reply[T, R]) refuse(err error) int32 {
-	if r.low.RemainingNs() == 0 && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
-		return palow.CodeStopped
-	}
-	r.heed(err)
-	var panicked *PanicError
-	if errors.As(err, &panicked) {
-		return r.low.Fail(codePanic, fmt.Sprint(panicked.Value))
-	}
-	return r.low.Fail(codeError, err.Error())
-}
-
-func (r *reply[T, R]) heed(err error) {
-	if wait := serverWait(err); wait >= 0 {
-		r.low.RetryAfter(wait)
-	}
 }

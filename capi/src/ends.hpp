@@ -27,4 +27,18 @@ inline uint8_t state_of_unrun(End end) {
   }
 }
 
+// In words, where the item has none of its own.
+inline const char* words_of_unrun(End end) {
+  switch (end) {
+    case End::timed_out:
+      return "not done: the run timed out";
+    case End::cancelled:
+      return "not done: the run was cancelled";
+    case End::aborted:
+      return "not done: the run was aborted after too many failures";
+    default:
+      return "not done: the run failed";
+  }
+}
+
 }  // namespace pa

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <utility>
-#include <vector>
 
 #include "capi/src/map.hpp"
 
@@ -61,6 +61,16 @@ bool pa_iter::start() noexcept { return is_inline() || pa::pool::submit(*this, j
 // Ends the run if need be; nothing of it is handed out any more.
 void pa_iter::close() noexcept {
   if (from_before_fork()) return;  // its threads are not in this process: what they used can't be taken apart safely
+  come_to_rest();
+  while (next_remnant()) {
+  }
+  owner_leaves();
+  release();
+}
+
+// Nothing new is begun, and what runs is waited for, or left to itself.
+void pa_iter::come_to_rest() noexcept {
+  if (std::exchange(at_rest_, true)) return;
   Wake wakes;
   job.end_as(End::cancelled, wakes);
   job.abandon();
@@ -69,9 +79,6 @@ void pa_iter::close() noexcept {
   if (visitor_) visitor_->leave();
   pa::pool::withdraw(*this);
   let_go();
-  while (const auto unrun = job.drain()) give_up(*unrun);
-  owner_leaves();
-  release();
 }
 
 // Waits until nothing runs any more, or leaves what runs to itself.
@@ -79,9 +86,7 @@ void pa_iter::let_go() noexcept {
   if (std::exchange(let_go_, true)) return;
   if (job.config().detachable) {
     try {
-      std::vector<Unrun> taken;
-      job.revoke(taken);
-      for (const Unrun& unrun : taken) storage_.drop(unrun.cookie, unrun.count);  // the worker has its own share
+      job.revoke(left_running_);
       return;
     } catch (const std::bad_alloc&) {
       // Then it is waited for.
@@ -90,16 +95,60 @@ void pa_iter::let_go() noexcept {
   await_others();
 }
 
-// What the consumer will not get.
-void pa_iter::give_up(const Unrun& unrun) noexcept {
-  const Slots slots = storage_.slots(unrun.cookie, unrun.first, unrun.count);
-  if (unrun.done) {
-    for (uint64_t i = 0; i < unrun.count && !unrun.failed; i++) release_value(slots.values[i]);
-    storage_.drop(unrun.cookie, unrun.count);
+// Makes a chunk of what the consumer did not come for, or what was not done.
+bool pa_iter::next_remnant() noexcept {
+  put_chunk_away();
+  std::optional<Unrun> unrun;
+  fate_ = Fate::left_running;
+  if (!left_running_.empty()) {
+    unrun = left_running_.back();
+    left_running_.pop_back();
   } else {
-    release_items_of(slots);
-    storage_.drop(unrun.cookie, 2 * unrun.count);
+    unrun = job.drain();
+    if (unrun) fate_ = unrun->done ? Fate::done : Fate::unrun;
   }
+  if (!unrun) return false;
+  chunk_ = {};
+  chunk_.first = unrun->first;
+  chunk_.count = unrun->count;
+  chunk_.cookie = unrun->cookie;
+  chunk_.attempts = unrun->attempts;
+  chunk_.duration_ns = unrun->duration_ns;
+  chunk_.failed = unrun->failed;
+  if (fate_ == Fate::done) {
+    describe_chunk();
+    return true;
+  }
+  common_ = {};
+  common_.state = pa::state_of_unrun(job.end());
+  common_.attempts = unrun->attempts;
+  return true;
+}
+
+// An item that was not done.
+void pa_iter::fill_unrun(pa_outcome& outcome) const noexcept {
+  outcome = common_;
+  outcome.index = chunk_.first + at_;
+  if (settings_.item_key) outcome.key = key_at(chunk_.cookie, outcome.index);
+  outcome.message = pa::words_of_unrun(job.end());
+  const pa::Note* note = notes.find(outcome.index, false);
+  if (!note) return;
+  outcome.code = note->code;
+  outcome.duration_ns = note->duration_ns;
+  if (note->message) outcome.message = note->message.get();
+}
+
+pa_status pa_iter::drain(pa_outcome& outcome, pa_error* error) noexcept {
+  if (from_before_fork()) return pa::forked(error, "iter");
+  if (!over_) return PA_INVALID(error, "iter must be over: pa_iter_next has not said so yet");
+  come_to_rest();
+  if (at_ == chunk_.count && !next_remnant()) return PA_STATUS_DONE;
+  if (fate_ == Fate::done)
+    fill(outcome);
+  else
+    fill_unrun(outcome);
+  at_++;
+  return PA_STATUS_OK;
 }
 
 void pa_iter::quiescent() noexcept {
@@ -147,9 +196,20 @@ void pa_iter::release_items(const pa::Lease& lease, uint64_t first, uint64_t cou
 // The values of a chunk that was handed out belong to the program; those that were not, to nobody.
 void pa_iter::put_chunk_away() noexcept {
   if (!chunk_.count) return;
-  if (chunk_.failed || chunk_.attempts > 1) notes.take(chunk_.first);
-  for (; at_ < chunk_.count && !chunk_.failed; at_++) release_value(values_[at_]);
-  storage_.drop(chunk_.cookie, chunk_.count);
+  switch (fate_) {
+    case Fate::done:
+      if (chunk_.failed || chunk_.attempts > 1) notes.take(chunk_.first);
+      for (; at_ < chunk_.count && !chunk_.failed; at_++) release_value(values_[at_]);
+      storage_.drop(chunk_.cookie, chunk_.count);
+      break;
+    case Fate::unrun:
+      release_items_of(storage_.slots(chunk_.cookie, chunk_.first, chunk_.count));
+      storage_.drop(chunk_.cookie, 2 * chunk_.count);
+      break;
+    case Fate::left_running:
+      storage_.drop(chunk_.cookie, chunk_.count);  // the worker has its own share
+      break;
+  }
   chunk_.count = at_ = 0;
 }
 
@@ -364,6 +424,12 @@ pa_status pa_iter_next_many(pa_iter* iter, pa_outcome* first, void*** values, si
 
 int32_t pa_iter_fd(pa_iter* iter, pa_error* error) {
   return iter ? iter->fd(error) : PA_INVALID(error, "iter must not be NULL");
+}
+
+pa_status pa_iter_drain(pa_iter* iter, pa_outcome* outcome, pa_error* error) {
+  if (!iter) return PA_INVALID(error, "iter must not be NULL");
+  if (!outcome) return PA_INVALID(error, "outcome must not be NULL");
+  return iter->drain(*outcome, error);
 }
 
 int32_t pa_iter_end(const pa_iter* iter) { return iter ? iter->end() : PA_END_NONE; }

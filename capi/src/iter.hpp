@@ -1,6 +1,7 @@
 // A run that hands its outcomes out: what stands behind pa_iter.
 #pragma once
 #include <memory>
+#include <vector>
 
 #include "capi/src/record.hpp"
 #include "capi/src/stream_storage.hpp"
@@ -16,6 +17,7 @@ struct pa_iter final : pa::Record {
   // ---- the consumer; one call at a time
   pa_status next(pa::nanos timeout_ns, pa_outcome& outcome, pa_error* error) noexcept;
   pa_status next_many(pa_outcome& first, void**& values, size_t& count, pa_error* error) noexcept;
+  pa_status drain(pa_outcome& outcome, pa_error* error) noexcept;
   int32_t fd(pa_error* error) noexcept;
   void close() noexcept;
 
@@ -27,6 +29,8 @@ struct pa_iter final : pa::Record {
   ~pa_iter() override = default;
 
   enum class Got { chunk, nothing, over };
+  // What became of the items of a chunk.
+  enum class Fate : uint8_t { done, unrun, left_running };
 
   // ---- for workers
   pa::Slots slots(const pa::Lease& lease, uint64_t first, uint64_t count) const override {
@@ -54,7 +58,9 @@ struct pa_iter final : pa::Record {
   void announce(const pa_outcome& outcome) noexcept;
   pa_status say_over(pa_error* error) noexcept;
   void let_go() noexcept;
-  void give_up(const pa::Unrun& unrun) noexcept;
+  void come_to_rest() noexcept;
+  bool next_remnant() noexcept;
+  void fill_unrun(pa_outcome& outcome) const noexcept;
 
   pa::StreamStorage storage_;
   std::unique_ptr<pa::Worker> visitor_;  // inline executor: the consumer as a taker
@@ -67,6 +73,9 @@ struct pa_iter final : pa::Record {
   bool announces_;       // on_result or on_progress, until one of them fails
   bool over_ = false;
   bool let_go_ = false;
+  bool at_rest_ = false;
+  Fate fate_ = Fate::done;               // of the chunk
+  std::vector<pa::Unrun> left_running_;  // by a run that was detached
   uint64_t announced_ = 0;
   void* none_ = nullptr;  // the value of an item that failed
 };

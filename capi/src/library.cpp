@@ -59,6 +59,7 @@ constexpr pa_api api = {
     pa_worker_requested, pa_worker_serve,
     pa_process_init,     pa_task_find,
     pa_task_name,        pa_module_load,
+    pa_iter_drain,
 };
 // clang-format on
 

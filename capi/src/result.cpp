@@ -89,12 +89,13 @@ pa_status pa_result::check(pa_error* error) const noexcept {
 }
 
 pa_status pa_result::take_value(void*& kept, void*& taken, pa_error* error) noexcept {
-  taken = kept;
+  void* value = kept;
   if (kept && keeps_values()) {
     const pa::Task& task = workforce()->task;
     const pa_bytes bytes = task.value_made->bytes_of(task.value.ctx, kept);
-    if (task.value.decode(task.value.ctx, bytes.data, bytes.size, &taken)) return pa::no_memory(error);
+    if (task.value.decode(task.value.ctx, bytes.data, bytes.size, &value)) return pa::no_memory(error);
   }
+  taken = value;
   kept = nullptr;
   return PA_STATUS_OK;
 }

@@ -43,8 +43,10 @@ void Worker::run_remotely() noexcept {
   do {
     report = remote_->wait(at - first);
     now_ = os::now();
-    if (!settle_answers(at, first + report.finished, report)) return;
-    if (!report.over && !settle_so_far(at)) return;
+    if (!settle_answers(at, first + report.finished, report) || (!report.over && !settle_so_far(at))) {
+      remote_->await_end(report);
+      return;
+    }
   } while (!report.over);
   if (report.finished) run_.workforce()->item_was_done();
   if (report.dead) {

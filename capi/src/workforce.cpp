@@ -326,6 +326,11 @@ Remote::Report Remote::wait(uint64_t known) noexcept {
   return report;
 }
 
+void Remote::await_end(Report& report) noexcept {
+  while (!report.over) report = wait(report.finished);
+  if (report.dead) child_.reset();
+}
+
 RemoteAnswer Remote::next() noexcept {
   RemoteAnswer answer;
   RecordHead head{};

@@ -95,6 +95,8 @@ class Remote {
     std::optional<process::Death> death;  // of its own
   };
   Report wait(uint64_t known) noexcept;
+  // Waits likewise for a request whose answers nobody wants any more.
+  void await_end(Report& report) noexcept;
   // The next item's answer. Good until the next call.
   RemoteAnswer next() noexcept;
   // The value that the answer holds, to stay with the run. nullptr: the bytes are none, or there is no memory.

@@ -142,6 +142,7 @@ TEST(the_table_holds_the_functions) {
   HOLDS(task_find);
   HOLDS(task_name);
   HOLDS(module_load);
+  HOLDS(iter_drain);
   HOLDS(job_leave);
   HOLDS(job_next);
   HOLDS(job_room);

@@ -310,26 +310,38 @@ static void tell_death(int32_t code, int64_t* facts) {
   else facts[FACT_EXIT] = code;
 }
 
-// The next outcome: its facts, and its value, or its message where it has none. timeout_ns is -1 for as long as it takes.
+// Its facts, and its value, or its message where it has none.
+static jbyteArray tell_outcome(JNIEnv* env, const pa_outcome* outcome, int64_t* facts) {
+  facts[FACT_INDEX] = (int64_t)outcome->index;
+  facts[FACT_STATE] = outcome->state;
+  facts[FACT_CODE] = outcome->code;
+  facts[FACT_ATTEMPTS] = outcome->attempts;
+  facts[FACT_DURATION] = outcome->duration_ns;
+  if (outcome->state == PA_ITEM_CRASHED) tell_death(outcome->code, facts);
+  if (outcome->state != PA_ITEM_OK) return to_java(env, outcome->message, strlen(outcome->message));
+  pa_bytes* value = outcome->value;
+  if (!value) return NULL;
+  jbyteArray bytes = to_java(env, value->data, value->size);
+  drop(value);
+  return bytes;
+}
+
+// The next outcome. timeout_ns is -1 for as long as it takes.
 JNIEXPORT jbyteArray JNICALL Java_libpa_NativeTasks_next(JNIEnv* env, jclass type, jlong iter, jlong timeout_ns, jlong facts_at,
                                                          jlong error) {
   int64_t* facts = (int64_t*)(intptr_t)facts_at;
   pa_outcome outcome;
   facts[FACT_STATUS] =
       pa_iter_next_timeout((pa_iter*)(intptr_t)iter, timeout_ns, &outcome, (pa_error*)(intptr_t)error);
-  if (facts[FACT_STATUS] != PA_STATUS_OK) return NULL;
-  facts[FACT_INDEX] = (int64_t)outcome.index;
-  facts[FACT_STATE] = outcome.state;
-  facts[FACT_CODE] = outcome.code;
-  facts[FACT_ATTEMPTS] = outcome.attempts;
-  facts[FACT_DURATION] = outcome.duration_ns;
-  if (outcome.state == PA_ITEM_CRASHED) tell_death(outcome.code, facts);
-  if (outcome.state != PA_ITEM_OK) return to_java(env, outcome.message, strlen(outcome.message));
-  pa_bytes* value = outcome.value;
-  if (!value) return NULL;
-  jbyteArray bytes = to_java(env, value->data, value->size);
-  drop(value);
-  return bytes;
+  return facts[FACT_STATUS] == PA_STATUS_OK ? tell_outcome(env, &outcome, facts) : NULL;
+}
+
+// Likewise of the items that the stream did not hand out, once it is over.
+JNIEXPORT jbyteArray JNICALL Java_libpa_NativeTasks_remnant(JNIEnv* env, jclass type, jlong iter, jlong facts_at, jlong error) {
+  int64_t* facts = (int64_t*)(intptr_t)facts_at;
+  pa_outcome outcome;
+  facts[FACT_STATUS] = pa_iter_drain((pa_iter*)(intptr_t)iter, &outcome, (pa_error*)(intptr_t)error);
+  return facts[FACT_STATUS] == PA_STATUS_OK ? tell_outcome(env, &outcome, facts) : NULL;
 }
 
 JNIEXPORT jint JNICALL Java_libpa_NativeTasks_end(JNIEnv* env, jclass type, jlong iter) { return pa_iter_end((pa_iter*)(intptr_t)iter); }

@@ -173,6 +173,7 @@ typedef struct pa_api {
   pa_status (*task_find)(const char *, pa_task *, pa_error *);
   const char *(*task_name)(uint64_t);
   pa_status (*module_load)(const char *, pa_error *);
+  pa_status (*iter_drain)(pa_iter *, pa_outcome *, pa_error *);
 } pa_api;
 
 /* Returns the table of functions for a major version, or NULL if this library is of another one.

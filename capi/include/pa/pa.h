@@ -660,6 +660,15 @@ PA_EXPORT pa_status pa_iter_next_timeout(pa_iter *iter, int64_t timeout_ns, pa_o
  * Returns and errors: as pa_iter_next. With options.item_key only one outcome comes at a time. */
 PA_EXPORT pa_status pa_iter_next_many(pa_iter *iter, pa_outcome *first, void ***values, size_t *count, pa_error *error);
 
+/* After pa_iter_next has said that the stream is over: hands out, one by one and in no order, what became of the inputs that it
+ * did not hand out because the run ended early. Those that were done are as they are, and their values yours; no callback was told
+ * of them. The others were not done: PA_ITEM_TIMED_OUT, PA_ITEM_ABORTED or PA_ITEM_CANCELLED, with the attempts that were started, and
+ * code and message of the last, if any. So each input that was pulled has one outcome. The first call waits for the calls that are
+ * running, as pa_iter_close does. For who need not know there is pa_iter_close.
+ *   outcome  as in pa_iter_next; borrowed until the next call of pa_iter_drain.
+ * Returns PA_STATUS_OK; PA_STATUS_DONE when there are no more. Errors: PA_STATUS_INVALID if the stream is not over. */
+PA_EXPORT pa_status pa_iter_drain(pa_iter *iter, pa_outcome *outcome, pa_error *error);
+
 /* A descriptor for poll, epoll and the like: readable when pa_iter_next would not wait. It is made by the first call and belongs
  * to the stream: do not read or close it. After it was readable, call pa_iter_next_timeout(iter, 0, ...) until it returns
  * PA_STATUS_TIMEOUT; before that it need not become readable again.

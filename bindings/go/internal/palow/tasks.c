@@ -5,7 +5,7 @@
 
 #include "_cgo_export.h"
 
-pa_go_item* pa_go_item_new(int32_t code, const void* data, size_t size) {
+pa_go_item* pa_go_item_new(int32_t code, const char* data, size_t size) {
   pa_go_item* item = malloc(sizeof *item + size);
   if (!item) return NULL;
   item->code = code;
@@ -13,6 +13,8 @@ pa_go_item* pa_go_item_new(int32_t code, const void* data, size_t size) {
   if (size) memcpy(item->data, data, size);
   return item;
 }
+
+pa_bytes* pa_go_value_new(const char* data, size_t size) { return pa_bytes_new(data, size); }
 
 static int32_t encode_item(void* task, const void* object, pa_buffer* out) {
   const pa_go_item* item = object;
@@ -103,19 +105,32 @@ pa_status pa_go_open(const pa_go_run* run, const pa_options* given, pa_iter** it
                     : (pa_iter_open)(NULL, handle, &source, &options, iter, error);
 }
 
-pa_status pa_go_next(pa_iter* iter, pa_chunk* chunk, const pa_bytes* const** values, pa_error* error) {
+static void describe(const pa_outcome* outcome, size_t count, pa_chunk* chunk) {
+  chunk->first = outcome->index;
+  chunk->count = count;
+  chunk->state = outcome->state;
+  chunk->code = outcome->code;
+  chunk->message = outcome->message;
+  chunk->attempts = outcome->attempts;
+  chunk->duration_ns = outcome->duration_ns;
+}
+
+pa_status pa_go_next(pa_iter* iter, pa_chunk* chunk, pa_bytes*** values, pa_error* error) {
   pa_outcome first;
   void** found = NULL;
   size_t count = 0;
   const pa_status status = pa_iter_next_many(iter, &first, &found, &count, error);
   if (status) return status;
-  chunk->first = first.index;
-  chunk->count = count;
-  chunk->state = first.state;
-  chunk->code = first.code;
-  chunk->message = first.message;
-  chunk->attempts = first.attempts;
-  chunk->duration_ns = first.duration_ns;
-  *values = (const pa_bytes* const*)found;
+  describe(&first, count, chunk);
+  *values = (pa_bytes**)found;
+  return status;
+}
+
+pa_status pa_go_drain(pa_iter* iter, pa_chunk* chunk, pa_bytes** value, pa_error* error) {
+  pa_outcome outcome;
+  const pa_status status = pa_iter_drain(iter, &outcome, error);
+  if (status) return status;
+  describe(&outcome, 1, chunk);
+  *value = outcome.value;
   return status;
 }

@@ -60,7 +60,8 @@ func RegisterTask(name string, task Task, batch bool, err *Error) (*byte, int32)
 type Stream struct {
 	*Chunk  // what Next found, if it returned 0
 	iter    *C.pa_iter
-	values  **C.pa_bytes
+	values  **C.pa_bytes // of the chunk
+	drained *C.pa_bytes  // the one value of a chunk that was drained
 	failure *Error
 }
 
@@ -99,6 +100,15 @@ func (s *Stream) Next() int32 {
 	return int32(C.pa_go_next(s.iter, (*C.pa_chunk)(unsafe.Pointer(s.Chunk)), &s.values, lowError(s.failure)))
 }
 
+// Drain is Next for what became of the items that the stream did not hand out, once it is over.
+func (s *Stream) Drain() int32 {
+	status := C.pa_go_drain(s.iter, (*C.pa_chunk)(unsafe.Pointer(s.Chunk)), &s.drained, lowError(s.failure))
+	return int32(status)
+}
+
+// TakeDrained is TakeValue for what Drain found.
+func (s *Stream) TakeDrained() []byte { return take(s.drained) }
+
 // Failure is what the last Next returned.
 func (s *Stream) Failure() *Error { return s.failure }
 
@@ -107,7 +117,10 @@ func (s *Stream) Message() string { return C.GoString((*C.pa_chunk)(unsafe.Point
 
 // TakeValue returns a copy of one of the values that Next found, and frees it.
 func (s *Stream) TakeValue(position int) []byte {
-	value := unsafe.Slice(s.values, position+1)[position]
+	return take(unsafe.Slice(s.values, position+1)[position])
+}
+
+func take(value *C.pa_bytes) []byte {
 	if value == nil {
 		return nil
 	}
@@ -148,7 +161,7 @@ func Drain() { C.pa_drain(-1, nil) }
 func paGoPull(run C.uintptr_t, items *unsafe.Pointer, most C.size_t, got *C.size_t) C.int32_t {
 	slots := unsafe.Slice(items, most)
 	code := cgo.Handle(run).Value().(Run).Pull(int(most), func(code int32, data []byte) {
-		item := C.pa_go_item_new(C.int32_t(code), unsafe.Pointer(unsafe.SliceData(data)), C.size_t(len(data)))
+		item := C.pa_go_item_new(C.int32_t(code), (*C.char)(unsafe.Pointer(unsafe.SliceData(data))), C.size_t(len(data)))
 		if item == nil {
 			panic("pa: out of memory")
 		}
@@ -205,7 +218,7 @@ func (c *Call) RemainingNs() int64 { return int64(C.pa_call_remaining_ns(c.call)
 
 // SetValue is the value of the item at the position. It returns false where there is no memory.
 func (c *Call) SetValue(position int, value []byte) bool {
-	bytes := C.pa_bytes_new(unsafe.Pointer(unsafe.SliceData(value)), C.size_t(len(value)))
+	bytes := C.pa_go_value_new((*C.char)(unsafe.Pointer(unsafe.SliceData(value))), C.size_t(len(value)))
 	c.values[position] = unsafe.Pointer(bytes)
 	return bytes != nil
 }

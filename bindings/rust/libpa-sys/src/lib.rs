@@ -731,6 +731,7 @@ pub struct pa_api {
     pub task_find: Option<unsafe extern "C" fn(*const c_char, *mut pa_task, *mut pa_error) -> pa_status>,
     pub task_name: Option<unsafe extern "C" fn(u64) -> *const c_char>,
     pub module_load: Option<unsafe extern "C" fn(*const c_char, *mut pa_error) -> pa_status>,
+    pub iter_drain: Option<unsafe extern "C" fn(*mut pa_iter, *mut pa_outcome, *mut pa_error) -> pa_status>,
 }
 
 unsafe extern "C" {
@@ -1001,6 +1002,16 @@ unsafe extern "C" {
     /// Returns and errors: as pa_iter_next. With options.item_key only one outcome comes at a time.
     /// ```
     pub fn pa_iter_next_many(iter: *mut pa_iter, first: *mut pa_outcome, values: *mut *mut *mut c_void, count: *mut usize, error: *mut pa_error) -> pa_status;
+    /// ```text
+    /// After pa_iter_next has said that the stream is over: hands out, one by one and in no order, what became of the inputs that it
+    /// did not hand out because the run ended early. Those that were done are as they are, and their values yours; no callback was told
+    /// of them. The others were not done: PA_ITEM_TIMED_OUT, PA_ITEM_ABORTED or PA_ITEM_CANCELLED, with the attempts that were started, and
+    /// code and message of the last, if any. So each input that was pulled has one outcome. The first call waits for the calls that are
+    /// running, as pa_iter_close does. For who need not know there is pa_iter_close.
+    ///   outcome  as in pa_iter_next; borrowed until the next call of pa_iter_drain.
+    /// Returns PA_STATUS_OK; PA_STATUS_DONE when there are no more. Errors: PA_STATUS_INVALID if the stream is not over.
+    /// ```
+    pub fn pa_iter_drain(iter: *mut pa_iter, outcome: *mut pa_outcome, error: *mut pa_error) -> pa_status;
     /// ```text
     /// A descriptor for poll, epoll and the like: readable when pa_iter_next would not wait. It is made by the first call and belongs
     /// to the stream: do not read or close it. After it was readable, call pa_iter_next_timeout(iter, 0, ...) until it returns

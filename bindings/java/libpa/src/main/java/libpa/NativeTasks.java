@@ -67,6 +67,9 @@ final class NativeTasks {
   /** The next outcome: fills the facts, and returns its value, or its message where it has none. */
   static native byte[] next(long iter, long timeoutNanos, long facts, long error);
 
+  /** The same of an item that was not handed out, once the stream is over. */
+  static native byte[] remnant(long iter, long facts, long error);
+
   static native int end(long iter);
 
   static native long batchSize(long iter);

@@ -68,6 +68,9 @@ final class ProcessRun<R> implements Walk<R> {
   private boolean interrupted;
   private volatile int batchSize;
   private volatile boolean closing;
+  /** Null unless each item is to have its outcome. */
+  private List<ItemResult<R>> remnants;
+
   /** What libpa itself ended the run with, 0: nothing. */
   private int failed;
   /** Null as long as it goes on. */
@@ -410,10 +413,37 @@ final class ProcessRun<R> implements Walk<R> {
     if (end != null) return;
     batchSize = (int) NativeTasks.batchSize(iter);
     final int ofLibpa = NativeTasks.end(iter);
-    NativeTasks.close(iter);
     final boolean broken = breach.get() != null || ofLibpa == palowConstants.PA_END_FAILED;
-    end = broken ? End.FAILED : ofLibpa == palowConstants.PA_END_NONE ? End.CANCELLED : End.of(ofLibpa);
-    drop();
+    final End why = broken ? End.FAILED : ofLibpa == palowConstants.PA_END_NONE ? End.CANCELLED : End.of(ofLibpa);
+    try {
+      if (remnants != null && fatal.get() == null) gatherRemnants(why);
+    } finally {
+      NativeTasks.close(iter);
+      end = why;
+      drop();
+    }
+  }
+
+  /** What became of the items that were not handed out: some were done. */
+  private void gatherRemnants(End why) {
+    while (true) {
+      final byte[] bytes = NativeTasks.remnant(iter, facts.address, failure.address);
+      if (fact(NativeTasks.FACT_STATUS) != palowConstants.PA_STATUS_OK) return;
+      final ItemState state = ItemState.of((int) fact(NativeTasks.FACT_STATE));
+      final boolean outranItsTime = state == ItemState.TIMED_OUT && why != End.TIMED_OUT;
+      final boolean wasDone = state == ItemState.OK || state == ItemState.FAILED || state == ItemState.CRASHED || outranItsTime;
+      remnants.add(wasDone ? result(bytes) : unrun(Run.unrun(why), bytes));
+    }
+  }
+
+  private ItemResult<R> unrun(ItemState state, byte[] message) {
+    final long index = fact(NativeTasks.FACT_INDEX);
+    final int code = (int) fact(NativeTasks.FACT_CODE);
+    Throwable error = errors.remove(index);
+    if (error == null) error = code == 0 ? state.notDone() : errorOf(ItemState.FAILED, code, message, -1, -1);
+    final Object key = keys == null ? null : keys.remove(index);
+    final Duration duration = Duration.ofNanos(fact(NativeTasks.FACT_DURATION));
+    return new ItemResult<>(index, state, null, error, (int) fact(NativeTasks.FACT_ATTEMPTS), duration, key);
   }
 
   private void drop() {
@@ -476,15 +506,16 @@ final class ProcessRun<R> implements Walk<R> {
   Results<R> collect() {
     final List<ItemResult<R>> all = new ArrayList<>();
     boolean ok = true;
+    remnants = new ArrayList<>();
     try {
       for (ItemResult<R> result = collectNext(); result != null; result = collectNext()) {
-        while (all.size() <= result.index()) all.add(null);
-        all.set((int) result.index(), result);
+        put(all, result);
         ok &= result.ok();
       }
     } finally {
       close();
     }
+    for (ItemResult<R> result : remnants) put(all, result);
     final long size = end == End.COMPLETED ? all.size() : Math.max(Math.max(hint, pulled), all.size());
     final ItemState unseen = Run.unrun(end);
     final Map<Long, Object> left = keys == null ? Map.of() : keys;
@@ -492,6 +523,11 @@ final class ProcessRun<R> implements Walk<R> {
     final Results<R> results = new Results<>(collected, end, ok && end == End.COMPLETED, batchSize);
     check(results);
     return results;
+  }
+
+  private static <R> void put(List<ItemResult<R>> all, ItemResult<R> result) {
+    while (all.size() <= result.index()) all.add(null);
+    all.set((int) result.index(), result);
   }
 
   /** An interrupt is kept until all is collected. */

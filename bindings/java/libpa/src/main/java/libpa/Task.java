@@ -33,7 +33,6 @@ import java.util.concurrent.CopyOnWriteArrayList;
  *       function throws, but for a {@link StackOverflowError}, ends its worker with status 3.
  *   <li>The function shares nothing with this program, and a worker runs one item at a time, on its main thread.
  *   <li>{@link Options#workerStart}, {@code workerStop}, {@code inline} and {@code threads} are refused.
- *   <li>Of an item that was not done only that is known: it has no attempts, and no error of its own.
  * </ul>
  *
  * @param <T> the type of the items

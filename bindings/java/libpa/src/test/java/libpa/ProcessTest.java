@@ -10,6 +10,7 @@ import static libpa.ProcessTasks.options;
 import static libpa.ProcessTasks.processes;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -209,6 +210,19 @@ class ProcessTest {
     assertEquals(RunFailedException.Part.CALLBACK, ofCallback.part());
     assertEquals(1000, ofCallback.results().size());
     assertEquals(End.FAILED, ofCallback.results().end());
+  }
+
+  @Test
+  void anItemWithAttemptsLeftAtTheEndKeepsItsAttemptsAndItsLastError() {
+    final StopToken stop = new StopToken();
+    final Retry patient = Retry.attempts(5).backoff(Duration.ofHours(1)).retryIf(error -> {
+      stop.request();
+      return true;
+    });
+    final ItemResult<String> waiting = OBEY.run(List.of("fail x"), options().retry(patient).stop(stop)).get(0);
+    assertEquals(ItemState.CANCELLED, waiting.state());
+    assertEquals(1, waiting.attempts());
+    assertInstanceOf(WorkerException.class, waiting.error());
   }
 
   @Test
