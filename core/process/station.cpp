@@ -91,17 +91,13 @@ bool Station::next(Request& request) noexcept {
 
   const std::atomic<uint32_t>& posted = program().posted;
   const auto nothing_new = [&] { return posted.load(std::memory_order_seq_cst) == number_; };
-  const nanos idle_since = os::now();
-  for (nanos now = idle_since; spins_ && nothing_new() && now < idle_since + kSpin; now = os::now()) {
+  for (const nanos give_up = os::now() + kSpin; nothing_new() && os::now() < give_up; sched_yield())
     for (int i = 0; i < 64 && nothing_new(); i++) os::cpu_relax();
-    sched_yield();
-  }
   if (nothing_new()) {
     mine.sleeps.store(1, std::memory_order_seq_cst);
     while (nothing_new()) os::futex_wait_shared(posted, number_);
     mine.sleeps.store(0, std::memory_order_relaxed);
   }
-  spins_ = os::now() - idle_since < kSpin;  // else the next one will take its time, too
 
   number_ = posted.load(std::memory_order_acquire);
   std::memcpy(&request, requests_.at(kRequestAt), sizeof request);

@@ -46,7 +46,6 @@ class Station {
   int bell_ = kBellAt;
   uint32_t number_ = 0;
   bool times_ = false;
-  bool spins_ = true;  // until the next request comes
 };
 
 }  // namespace pa::process
