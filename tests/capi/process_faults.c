@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -229,35 +228,6 @@ TEST(nothing_is_left_after_drain) {
 }
 
 // Prints the workers' process numbers, and then waits to be killed.
-// A run that is detached leaves its worker behind, in the middle of a request: nobody else may have it.
-TEST(a_worker_that_is_busy_is_not_handed_on) {
-  void* warm_up[] = {"pid"};
-  pa_options options = processes();
-  options.workers = 1;
-  CHECK_STATUS(pa_drain(-1, NULL), PA_STATUS_OK, NULL);
-  pa_result_free(map_checked(obey, warm_up, 1, &options));
-  pid_t busy[4];
-  CHECK_EQ(list_workers(busy, 4), 1);
-
-  void* items[] = {"pid", "hang"};
-  options.detach = 1;
-  options.timeout_ns = 1000000;
-  pa_result* result = map_checked(obey, items, 2, &options);
-  pa_result_free(result);
-  usleep(20000);  // it looks at what the worker has done after 4 ms
-
-  options.timeout_ns = 20000000000;
-  result = map_checked(obey, warm_up, 1, &options);
-  const char* said = pa_result_value(result, 0);
-  const pid_t other = said ? atoi(said) : 0;
-  pa_result_free(result);
-  const bool was_left_busy = kill(busy[0], 0) == 0 && other != busy[0];
-  const bool never_began = other == busy[0] && count_workers() == 1;  // it had timed out by then
-  if (was_left_busy) kill(busy[0], SIGKILL);
-  CHECK_STATUS(pa_drain(-1, NULL), PA_STATUS_OK, NULL);
-  CHECK(was_left_busy || never_began);
-}
-
 ROLE(be_a_program_with_workers) {
   void* items[] = {"pid", "pid", "pid", "hang", "hang"};
   pa_options options = processes();
